@@ -1,0 +1,301 @@
+"""Every stable reason code, as one table: where it applies, what it says, and what to do next.
+
+Belongs here: codes for refusals at the door, for requests that end Failed, and for rows of the ledger. Does not belong
+here: the decisions that choose a code. `docs/reasons.md` is generated from this table and a test compares them.
+
+Sentences never hold patient values; `{name}` fields are filled with ids, parameter names and counts only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inbox_pipeline.errors import Rejected
+
+DISPOSITIONS = (
+    "archived",
+    "prearchived",
+    "duplicate",
+    "not_dicom",
+    "excluded",
+    "rejected",
+    "held",
+    "failed",
+    "pending",
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason: its code, the HTTP status or disposition it leads to, the cause and the next step."""
+
+    code: str
+    kind: str
+    sentence: str
+    hint: str
+
+
+def _refusals(status: int, *rows: tuple[str, str, str]) -> list[Reason]:
+    return [Reason(code, str(status), sentence, hint) for code, sentence, hint in rows]
+
+
+def _rows(disposition: str, *rows: tuple[str, str, str]) -> list[Reason]:
+    return [Reason(code, disposition, sentence, hint) for code, sentence, hint in rows]
+
+
+REFUSALS = [
+    *_refusals(
+        401,
+        (
+            "unauthenticated",
+            "This address needs a user name and a password.",
+            "Send Basic credentials, a JSESSIONID cookie or an alias token.",
+        ),
+        (
+            "login_failed",
+            "The user name or the password is wrong, or the account is disabled.",
+            "Check both, or ask an administrator to enable the account.",
+        ),
+    ),
+    *_refusals(
+        400,
+        (
+            "handler_unknown",
+            "The import handler must be 'inbox'.",
+            "Add import-handler=inbox to the query.",
+        ),
+        (
+            "prearchive_code_without_project",
+            "prearchive_code=1 needs a project.",
+            "Add PROJECT_ID, or leave prearchive_code out.",
+        ),
+        (
+            "not_supported",
+            "The parameter {name} is not supported with this value.",
+            "Leave {name} out, or give it its default.",
+        ),
+        ("path_missing", "The parameter path is missing.", "Give the absolute path of a folder under the inbox."),
+        (
+            "path_outside_inbox",
+            "The path does not lie under the inbox.",
+            "Give the absolute path of a folder under the inbox; links that lead out of it do not count.",
+        ),
+        ("path_not_found", "There is nothing at that path.", "Check the path on the server."),
+        (
+            "inbox_project_denied",
+            "The first folder below the inbox is not a project that you may edit.",
+            "Put the session under <inbox>/<PROJECT>/ of a project of which you are member or owner.",
+        ),
+        ("project_missing", "The parameter PROJECT_ID is missing.", "Name the destination project."),
+        (
+            "project_denied",
+            "PROJECT_ID does not name a project that you may edit.",
+            "Check the project's ID, or ask its owner to make you a member.",
+        ),
+        (
+            "subject_label_illegal",
+            "SUBJECT_ID holds characters that a label cannot have, or is too long.",
+            "Use letters, digits, '_' and '-', at most 64 of them.",
+        ),
+        (
+            "session_label_illegal",
+            "EXPT_LABEL holds characters that a label cannot have, or is too long.",
+            "Use letters, digits, '_' and '-', at most 64 of them.",
+        ),
+        (
+            "archive_file_not_supported",
+            "The path is an archive file, which cannot be imported yet.",
+            "Unpack it under the inbox and import the folder.",
+        ),
+        ("path_not_a_folder", "The path is a file, not a folder.", "Give the folder that holds the session."),
+        ("folder_unreadable", "The folder cannot be read by the server.", "Let the server's user read it."),
+        ("folder_empty", "The folder is empty.", "Wait until the files have been copied, then import it again."),
+        ("parameter_invalid", "The parameter {name} cannot be used.", "Correct it."),
+        (
+            "script_invalid",
+            "The anonymization script does not compile: {error}",
+            "Correct it at the place named; the script in force stays as it was.",
+        ),
+        (
+            "label_taken_by_user",
+            "The name {name} is already used.",
+            "Choose another name.",
+        ),
+        ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
+        ("password_weak", "The password is too short.", "Use at least 8 characters."),
+        (
+            "policy_not_supported",
+            "The policy 'basic' comes with the de-identification release; 'none' is the only policy until then.",
+            "Use --policy none.",
+        ),
+        ("settings_invalid", "A setting cannot be used.", "Correct it."),
+    ),
+    *_refusals(
+        403,
+        ("forbidden", "You may not do that.", "Ask the project's owner or an administrator."),
+    ),
+    *_refusals(
+        404,
+        ("request_not_found", "There is no such import request.", "Check the number; you see your own requests only."),
+        ("not_found", "There is nothing at this address.", "Check the address."),
+        ("project_not_found", "There is no such project.", "Check the project's ID."),
+        ("user_not_found", "There is no such user.", "Check the name."),
+    ),
+    *_refusals(
+        409,
+        (
+            "session_exists",
+            "A session with that label or accession id exists already.",
+            "Choose another EXPT_LABEL, or import without one.",
+        ),
+        ("request_active", "The request is still running.", "Wait for it, or cancel it."),
+        ("request_final", "The request has ended already.", "Retry it, or file a new one."),
+        ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
+    ),
+]
+
+REQUEST_ENDINGS = _rows(
+    "request",
+    ("complete", "Every session reached its destination.", "Nothing is left to do."),
+    ("partial", "Some files or sessions did not reach their destination.", "Read the ledger for each reason."),
+    ("nothing_importable", "No file could be imported.", "Read the ledger for each file's reason."),
+    (
+        "several_studies_one_label",
+        "An explicit session label was given for files of {studies} studies.",
+        "Import each study's folder by itself, or leave EXPT_LABEL out.",
+    ),
+    ("sessions_waiting", "No session reached its destination.", "Review the sessions that wait in the prearchive."),
+    ("path_gone", "The requested folder is no longer there.", "Put it back and retry the request."),
+    ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
+    ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
+    ("script_broken", "A stored anonymization script does not compile.", "Store a correct script and retry."),
+    ("cancelled", "The request was cancelled.", "Retry it to import what is left."),
+    (
+        "worker_died",
+        "The worker died {count} times in a row before any file was done.",
+        "Look at the machine's memory and disk, then retry.",
+    ),
+    ("storage_failed", "The storage did not accept the files ({error}).", "Check disk space and rights, then retry."),
+    ("commit_lost", "A staged session vanished before its commit.", "Check who else writes to the staging folder."),
+    ("internal_error", "An unexpected fault of kind {error} stopped the work.", "Report it with the request's number."),
+)
+
+LEDGER = [
+    *_rows("pending", ("waiting", "The file waits for its turn.", "Nothing to do.")),
+    *_rows("archived", ("archived", "Archived; its bytes were verified when written.", "Nothing to do.")),
+    *_rows(
+        "prearchived",
+        ("ready_for_review", "Waits in the prearchive for a person to archive it.", "Review and archive the session."),
+        (
+            "session_exists",
+            "Waits in the prearchive: the project has a session of that label already.",
+            "Choose another label when archiving, or delete the session.",
+        ),
+        (
+            "label_taken",
+            "Waits in the prearchive: another session of this request has the same label.",
+            "Choose another label when archiving.",
+        ),
+        (
+            "patient_conflict",
+            "Waits in the prearchive: its study holds files of more than one patient.",
+            "Find out whose files they are, then archive or delete the session.",
+        ),
+    ),
+    *_rows(
+        "duplicate",
+        ("duplicate_in_request", "The same instance lies in this folder twice, byte for byte.", "Nothing to do."),
+    ),
+    *_rows(
+        "not_dicom",
+        ("not_dicom", "Not a DICOM file.", "Keep it elsewhere, or attach it to the session by hand."),
+        ("dicomdir", "A DICOMDIR: a disc's table of contents, not an image.", "Nothing to do."),
+        ("empty_file", "The file is empty.", "If it should not be, copy it again."),
+        ("apple_double", "A macOS resource fork, made by copying.", "Nothing to do."),
+        ("os_litter", "A file that an operating system leaves behind.", "Nothing to do."),
+        ("link_to_folder", "A link to a folder; links are not followed.", "Import the folder that it names."),
+        ("special_file", "Not a regular file (socket, pipe or device).", "Remove it."),
+    ),
+    *_rows("excluded", ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do.")),
+    *_rows(
+        "rejected",
+        ("truncated", "The file ends before its data do.", "Copy it again from its origin and retry."),
+        ("unparsable", "The file claims to be DICOM but cannot be read.", "Copy it again from its origin and retry."),
+        ("missing_uid", "SOP Class, SOP Instance, Study or Series Instance UID is missing.", "Repair the header."),
+        (
+            "sop_uid_conflict",
+            "Another file has the same SOP Instance UID and other contents.",
+            "Find out which one is right and import it alone.",
+        ),
+        ("link_leaves_folder", "A link that leads out of the requested folder.", "Copy the file itself."),
+        ("link_broken", "A link to nothing.", "Copy the file itself."),
+        (
+            "several_studies_one_label",
+            "An explicit session label was given for files of several studies.",
+            "Import each study's folder by itself, or leave EXPT_LABEL out.",
+        ),
+        ("deleted_in_review", "Its prearchive session was deleted by a reviewer.", "Import it again if needed."),
+    ),
+    *_rows(
+        "held",
+        (
+            "script_error",
+            "The anonymization script failed on this file.",
+            "Correct the script at the line named and retry.",
+        ),
+        (
+            "anonymize_error",
+            "The file could not be rewritten.",
+            "Check the file with a DICOM validator; it stays where it is.",
+        ),
+    ),
+    *_rows(
+        "failed",
+        ("unreadable", "The file could not be read.", "Check rights and disk, then retry."),
+        ("source_changed", "The file changed while it was imported.", "Wait until it is complete, then retry."),
+        ("source_vanished", "The file vanished while it was imported.", "Put it back and retry."),
+        ("cancelled", "The request was cancelled before this file's turn.", "Retry the request."),
+        ("request_failed", "The request failed before this file's turn.", "Read the request's verdict, then retry."),
+    ),
+]
+
+REASONS: dict[tuple[str, str], Reason] = {
+    (reason.kind, reason.code): reason for reason in (*REFUSALS, *REQUEST_ENDINGS, *LEDGER)
+}
+"""All reasons by (kind, code); a kind is an HTTP status, `request`, or a disposition."""
+
+_REFUSAL_BY_CODE = {reason.code: reason for reason in REFUSALS}
+_LEDGER_BY_CODE = {reason.code: reason for reason in LEDGER}
+_ENDING_BY_CODE = {reason.code: reason for reason in REQUEST_ENDINGS}
+
+LITTER = frozenset({"dicomdir", "empty_file", "apple_double", "os_litter", "link_to_folder"})
+"""Reasons of `not_dicom` that are recognised litter: they do not make an outcome partial."""
+
+
+def refusal(code: str, **fields: object) -> Rejected:
+    """Return the `Rejected` for a refusal, its sentence filled with `fields`."""
+    reason = _REFUSAL_BY_CODE[code]
+    return Rejected(
+        code, reason.sentence.format(**fields), reason.hint.format(**fields), {"status": int(reason.kind), **fields}
+    )
+
+
+def refusal_status(code: str) -> int:
+    """Return the HTTP status of a refusal; 500 for a code that is no refusal."""
+    reason = _REFUSAL_BY_CODE.get(code)
+    return int(reason.kind) if reason else 500
+
+
+def ending(code: str) -> Reason:
+    """Return how a request's ending is described."""
+    return _ENDING_BY_CODE[code]
+
+
+def disposition_of(code: str) -> str:
+    """Return the disposition that a ledger reason belongs to."""
+    return _LEDGER_BY_CODE[code].kind
+
+
+def ledger_reason(code: str) -> Reason:
+    """Return the description of a ledger reason."""
+    return _LEDGER_BY_CODE[code]

@@ -1,0 +1,45 @@
+"""Site-wide settings by name, and the audit trail.
+
+Belongs here: the `site` and `audit` tables. Does not belong here: what the settings mean.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from inbox_pipeline.store.catalog.schema import audit, site
+
+
+def get_value(connection: Connection, name: str, default: str = "") -> str:
+    """Return a site setting, or `default`."""
+    value = connection.execute(sa.select(site.c.value).where(site.c.name == name)).scalar_one_or_none()
+    return default if value is None else str(value)
+
+
+def set_value(connection: Connection, name: str, value: str) -> None:
+    """Set a site setting."""
+    changed = connection.execute(sa.update(site).where(site.c.name == name).values(value=value)).rowcount
+    if not changed:
+        connection.execute(sa.insert(site).values(name=name, value=value))
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """Count a site-wide counter up by one and return it; the caller's transaction makes it unique."""
+    bumped = (
+        sa.update(site)
+        .where(site.c.name == name)
+        .values(value=sa.cast(sa.cast(site.c.value, sa.BigInteger) + 1, sa.Text))
+    )
+    if not connection.execute(bumped).rowcount:
+        set_value(connection, name, "1")
+    return int(get_value(connection, name))
+
+
+def record(connection: Connection, actor: str, action: str, target: str, **detail: Any) -> None:
+    """Add a line to the audit trail; `detail` holds ids and settings, never patient values."""
+    row = {"at": dt.datetime.now(dt.UTC), "actor": actor, "action": action, "object": target, "detail": detail}
+    connection.execute(sa.insert(audit).values(row))
