@@ -75,7 +75,9 @@ def init_site(settings: Settings) -> Site:
     with catalog.read() as connection:
         known = site_store.get_value(connection, "key_id")
     if not known:
-        secret = read_secret(settings.secret_file) if settings.secret_file.exists() else new_secret(settings.secret_file)
+        secret = (
+            read_secret(settings.secret_file) if settings.secret_file.exists() else new_secret(settings.secret_file)
+        )
         with catalog.write() as connection:
             site_store.set_value(connection, "key_id", secret.key_id)
             site_store.set_value(connection, "site_prefix", "INBOX")
