@@ -1,0 +1,174 @@
+"""The element tokenizer: where each root element of a data set begins and ends (PS3.5 section 7).
+
+Belongs here: tags, value representations and lengths as bytes; skipping nested and encapsulated values by their lengths
+and delimiters. Does not belong here: the meaning of values, the file's preface, pydicom.
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from inbox_pipeline.dicom.errors import Truncated, Unparsable
+from inbox_pipeline.dicom.window import Window
+
+UNDEFINED = 0xFFFFFFFF
+DEPTH_LIMIT = 256
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+KNOWN_VRS = LONG_VRS | SHORT_VRS
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_DELIMITERS = 0xFFFE
+_IMPOSSIBLE = frozenset((0, _DELIMITERS, 0xFFFF))
+
+
+class Layout(NamedTuple):
+    """How elements are laid out: implicit or explicit value representation, and the byte order."""
+
+    implicit: bool
+    little: bool
+
+
+class Element(NamedTuple):
+    """One root element as offsets: `start` of its tag, `value` of its value, `end` after value and delimiter.
+
+    `vr` is None where the file states none; `length` is the declared one, UNDEFINED included.
+    """
+
+    tag: int
+    vr: bytes | None
+    start: int
+    value: int
+    length: int
+    end: int
+
+    @property
+    def value_end(self) -> int:
+        """Offset after the value, before a sequence delimiter."""
+        return self.end - 8 if self.length == UNDEFINED else self.end
+
+
+class _Order(NamedTuple):
+    explicit: Struct
+    implicit: Struct
+    long: Struct
+
+
+_LITTLE = _Order(Struct("<HH2sH"), Struct("<HHI"), Struct("<I"))
+_BIG = _Order(Struct(">HH2sH"), Struct(">HHI"), Struct(">I"))
+
+
+def head_at(window: Window, position: int, layout: Layout) -> tuple[int, bytes | None, int, int]:
+    """Tag, stated VR, offset of the value and declared length of the element at `position`.
+
+    A VR that is not two capitals means an implicit element amid explicit ones, as some writers leave them; an unknown
+    VR of two capitals has a short length. Raises Truncated.
+    """
+    at = position - window.base
+    if at < 0 or at + 12 > len(window.data):
+        at = window.index(position, 8)
+    order = _LITTLE if layout.little else _BIG
+    group, element, vr, short = order.explicit.unpack_from(window.data, at)
+    tag = group << 16 | element
+    if vr in SHORT_VRS and not layout.implicit and group != _DELIMITERS:
+        return tag, vr, position + 8, short
+    if layout.implicit or group == _DELIMITERS or not (vr in KNOWN_VRS or b"AA" <= vr <= b"ZZ"):
+        return tag, None, position + 8, order.implicit.unpack_from(window.data, at)[2]
+    if vr in LONG_VRS:
+        at = window.index(position, 12)
+        return tag, vr, position + 12, order.long.unpack_from(window.data, at + 8)[0]
+    return tag, vr, position + 8, short
+
+
+def root_elements(
+    window: Window, start: int, layout: Layout, *, depth_limit: int = DEPTH_LIMIT, only_group: int | None = None
+) -> Iterator[Element]:
+    """Walk the root elements from `start` to the window's size, or while they are of `only_group`.
+
+    Zero bytes after the last element are taken as padding and end the walk. Raises Truncated if an element reaches
+    beyond the size, Unparsable if what stands there cannot be an element.
+    """
+    position, previous = start, -1
+    while position < window.size:
+        if window.size - position < 8 and _is_padding(window, position):
+            return
+        tag, vr, value, length = head_at(window, position, layout)
+        if only_group is not None and tag >> 16 != only_group:
+            return
+        if tag >> 16 in _IMPOSSIBLE:
+            if _is_padding(window, position):
+                return
+            raise Unparsable(f"no element can begin at offset {position}")
+        end = value + length if length != UNDEFINED else _skip_items(window, value, layout, depth_limit)
+        if end > window.size:
+            _refuse_length(tag, previous, position, window.size)
+        yield Element(tag, vr, position, value, length, end)
+        position, previous = end, tag
+
+
+def _is_padding(window: Window, position: int) -> bool:
+    """Whether only zero bytes are left."""
+    left = window.size - position
+    while left > 0:
+        part = window.bytes(position, min(left, 4096))
+        if any(part):
+            return False
+        position, left = position + len(part), left - len(part)
+    return True
+
+
+def _refuse_length(tag: int, previous: int, position: int, size: int) -> None:
+    if tag < previous:
+        raise Unparsable(f"tags run backwards at offset {position}")
+    raise Truncated(f"the element at offset {position} reaches beyond the size of {size}")
+
+
+def _skip_items(window: Window, position: int, layout: Layout, depth_limit: int) -> int:
+    """Offset after the sequence delimiter of the undefined-length value at `position`; nesting is kept on a list.
+
+    A level is a layout, with a flag whether it holds items or, within an item of undefined length, elements.
+    """
+    levels = [(True, layout)]
+    while levels:
+        if len(levels) > 2 * depth_limit:
+            raise Unparsable("sequences are nested deeper than the limit")
+        in_items, here = levels[-1]
+        position = (_item if in_items else _member)(window, position, here, levels)
+    return position
+
+
+def _item(window: Window, position: int, layout: Layout, levels: list[tuple[bool, Layout]]) -> int:
+    tag, _, value, length = head_at(window, position, layout)
+    if tag == _SEQUENCE_END:
+        levels.pop()
+        return value
+    if tag != _ITEM:
+        raise Unparsable(f"an item was expected at offset {position}")
+    if length == UNDEFINED:
+        levels.append((False, _item_layout(window, value, layout)))
+        return value
+    return _within(value + length, window)
+
+
+def _member(window: Window, position: int, layout: Layout, levels: list[tuple[bool, Layout]]) -> int:
+    tag, _, value, length = head_at(window, position, layout)
+    if tag == _ITEM_END:
+        levels.pop()
+        return value
+    if tag >> 16 == _DELIMITERS:
+        raise Unparsable(f"an element was expected at offset {position}")
+    if length == UNDEFINED:
+        levels.append((True, layout))
+        return value
+    return _within(value + length, window)
+
+
+def _within(position: int, window: Window) -> int:
+    if position > window.size:
+        raise Truncated(f"a nested length reaches offset {position} beyond the size of {window.size}")
+    return position
+
+
+def _item_layout(window: Window, position: int, layout: Layout) -> Layout:
+    """Items of VR UN are implicit (PS3.5 section 6.2.2), and writers may switch in any sequence: the VR tells."""
+    vr = window.bytes(position + 4, 2)
+    return layout if layout.implicit or b"AA" <= vr <= b"ZZ" or not layout.little else Layout(True, True)

@@ -1,0 +1,45 @@
+"""From value bytes to text under the file's Specific Character Set (PS3.5 section 6.1, PS3.3 section C.12.1.1.2).
+
+Belongs here: decoding that never fails. Does not belong here: which element is decoded.
+"""
+
+from inbox_pipeline.dicom.quiet import quiet
+
+_ESCAPE = 0x1B
+_PADDING = " \0"
+_TEXT_DELIMITERS = frozenset(b"\r\n\t\f\\")
+_NAME_DELIMITERS = _TEXT_DELIMITERS | frozenset(b"^=")
+
+
+def ascii_text(value: bytes) -> str:
+    """Text of the default repertoire with padding stripped; other bytes become U+FFFD."""
+    return value.decode("ascii", "replace").strip(_PADDING)
+
+
+def decode(value: bytes, charset: bytes, *, name: bool = False) -> str:
+    """Text of `value` under the raw value of (0008,0005), padding stripped. Never raises: bad bytes become U+FFFD.
+
+    `name` is for VR PN, where `^` and `=` also end a code extension.
+    """
+    if value.isascii() and _ESCAPE not in value:
+        return value.decode("ascii").strip(_PADDING)
+    encodings = _encodings(charset)
+    with quiet():
+        from pydicom.charset import decode_bytes  # noqa: PLC0415 - costs half a second
+
+        delimiters = _NAME_DELIMITERS if name else _TEXT_DELIMITERS
+        try:
+            return decode_bytes(value, encodings, set(delimiters)).strip(_PADDING)
+        except (UnicodeError, LookupError):
+            return value.decode("ascii", "replace").strip(_PADDING)
+
+
+def _encodings(charset: bytes) -> list[str]:
+    with quiet():
+        from pydicom.charset import convert_encodings  # noqa: PLC0415 - costs half a second
+
+        terms = [term.strip(_PADDING) for term in charset.decode("ascii", "replace").split("\\")]
+        try:
+            return list(convert_encodings(terms))
+        except (UnicodeError, LookupError, ValueError):
+            return ["ascii"]
