@@ -95,12 +95,12 @@ REFUSALS = [
         (
             "subject_label_illegal",
             "SUBJECT_ID holds characters that a label cannot have, or is too long.",
-            "Use letters, digits, '_' and '-', at most 64 of them.",
+            "Use letters, digits, '_' and '-', at most 200 of them.",
         ),
         (
             "session_label_illegal",
             "EXPT_LABEL holds characters that a label cannot have, or is too long.",
-            "Use letters, digits, '_' and '-', at most 64 of them.",
+            "Use letters, digits, '_' and '-', at most 200 of them.",
         ),
         (
             "archive_file_not_supported",
@@ -213,7 +213,7 @@ LEDGER = [
         ("empty_file", "The file is empty.", "If it should not be, copy it again."),
         ("apple_double", "A macOS resource fork, made by copying.", "Nothing to do."),
         ("os_litter", "A file that an operating system leaves behind.", "Nothing to do."),
-        ("link_to_folder", "A link to a folder; links are not followed.", "Import the folder that it names."),
+        ("link_inside", "A link to something in the same folder, which is imported itself.", "Nothing to do."),
         ("special_file", "Not a regular file (socket, pipe or device).", "Remove it."),
     ),
     *_rows("excluded", ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do.")),
@@ -268,7 +268,7 @@ _REFUSAL_BY_CODE = {reason.code: reason for reason in REFUSALS}
 _LEDGER_BY_CODE = {reason.code: reason for reason in LEDGER}
 _ENDING_BY_CODE = {reason.code: reason for reason in REQUEST_ENDINGS}
 
-LITTER = frozenset({"dicomdir", "empty_file", "apple_double", "os_litter", "link_to_folder"})
+LITTER = frozenset({"dicomdir", "empty_file", "apple_double", "os_litter", "link_inside"})
 """Reasons of `not_dicom` that are recognised litter: they do not make an outcome partial."""
 
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -32,8 +33,7 @@ class Secret:
 
     def subkey(self, purpose: str, scope: str = "") -> bytes:
         """Return the 32-byte key for a purpose, and a project where it matters."""
-        info = f"inbox_pipeline/{purpose}/{scope}".encode()
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self.value)
+        return _derive(self.value, f"inbox_pipeline/{purpose}/{scope}".encode())
 
     @property
     def key_id(self) -> str:
@@ -44,6 +44,12 @@ class Secret:
         """Return a keyed digest of identifiers, 32 hexadecimal digits; equal inputs give equal digests."""
         message = "\x1f".join(values).encode("utf-8", "surrogateescape")
         return hmac.new(self.subkey(purpose), message, hashlib.sha256).hexdigest()[:32]
+
+
+@lru_cache(maxsize=256)
+def _derive(value: bytes, info: bytes) -> bytes:
+    """Return HKDF's output; remembered, because a run asks for the same few keys once per file."""
+    return bytes(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(value))
 
 
 def new_secret(path: Path) -> Secret:

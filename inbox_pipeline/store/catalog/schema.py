@@ -135,7 +135,7 @@ requests = sa.Table(
     _key(),
     sa.Column("username", sa.String(64), nullable=False, index=True),
     sa.Column("source", sa.String(16), nullable=False, default="rest"),
-    sa.Column("source_path", sa.Text, nullable=False),
+    sa.Column("source_path", sa.LargeBinary, nullable=False),
     sa.Column("parameters", sa.JSON, nullable=False),
     sa.Column("same_key", sa.String(64), nullable=False, index=True),
     sa.Column("project_id", sa.String(64), nullable=False),

@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("username", sa.String(length=64), nullable=False),
         sa.Column("source", sa.String(length=16), nullable=False),
-        sa.Column("source_path", sa.Text(), nullable=False),
+        sa.Column("source_path", sa.LargeBinary(), nullable=False),
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("same_key", sa.String(length=64), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=False),

@@ -1,0 +1,132 @@
+"""How a request ended: status, outcome and the sentence that says so (DESIGN section 5).
+
+Belongs here: the one place that turns dispositions and session states into a verdict; everything else renders it. Does
+not belong here: counting (SQL does) or showing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from inbox_pipeline.intake.reasons import LITTER, ending
+
+REACHED = frozenset({"ARCHIVED", "READY"})
+_LOST = frozenset({"rejected", "held", "failed"})
+
+REASON_WORDS = {
+    "ready_for_review": "waiting for review",
+    "session_exists": "waiting because the session exists already",
+    "label_taken": "waiting because their label is taken",
+    "patient_conflict": "waiting because their study holds several patients",
+    "duplicate_in_request": "identical duplicates",
+    "not_dicom": "not DICOM",
+    "dicomdir": "DICOMDIR",
+    "empty_file": "empty",
+    "apple_double": "macOS resource forks",
+    "os_litter": "operating system litter",
+    "link_inside": "links within the folder",
+    "special_file": "not regular files",
+    "script_rejected": "dropped by a script",
+    "truncated": "truncated",
+    "unparsable": "unreadable as DICOM",
+    "missing_uid": "without a required UID",
+    "sop_uid_conflict": "with a conflicting SOP Instance UID",
+    "link_leaves_folder": "links out of the folder",
+    "link_broken": "broken links",
+    "several_studies_one_label": "of several studies under one label",
+    "deleted_in_review": "deleted in review",
+    "script_error": "held by a script error",
+    "anonymize_error": "held because they could not be rewritten",
+    "unreadable": "that could not be read",
+    "source_changed": "that changed while being imported",
+    "source_vanished": "that vanished while being imported",
+    "cancelled": "not reached before the cancel",
+    "request_failed": "not reached before the request failed",
+    "waiting": "not done",
+}
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """Where one session of the request ended; `name` is its accession id, or None while it has none."""
+
+    number: int
+    state: str
+    reason: str | None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a request: wire `status`, `outcome`, a reason code and one sentence."""
+
+    status: str
+    outcome: str
+    reason: str
+    sentence: str
+
+
+def judge(
+    counts: Mapping[tuple[str, str], int], sessions: Sequence[SessionEnd], stop: tuple[str, Mapping[str, object]] | None
+) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        counts: number of files by (disposition, reason).
+        sessions: the sessions that the request made.
+        stop: reason code and fields when the request was stopped (cancelled, failed) before its end, else None.
+    """
+    summary = _summary(counts, sessions)
+    if stop is not None:
+        return _stopped(stop, counts, summary)
+    waiting = [session for session in sessions if session.state not in REACHED]
+    if not sessions:
+        return Verdict("Failed", "failed", "nothing_importable", f"Failed: no file could be imported. {summary}")
+    if len(waiting) == len(sessions):
+        return Verdict("Failed", "failed", "sessions_waiting", f"Failed: no session reached its destination. {summary}")
+    if waiting or _some_lost(counts):
+        return Verdict("Failed" if waiting else "Completed", "partial", "partial", f"Partial: {summary}")
+    return Verdict("Completed", "complete", "complete", f"Complete: {summary}")
+
+
+def _stopped(stop: tuple[str, Mapping[str, object]], counts: Mapping[tuple[str, str], int], summary: str) -> Verdict:
+    code, fields = stop
+    reason = ending(code)
+    if code == "cancelled":
+        return Verdict("Failed", "cancelled", code, f"Cancelled: {reason.sentence} {summary}")
+    hint = reason.hint
+    tail = f" {summary}" if counts else ""
+    return Verdict("Failed", "failed", code, f"Failed: {reason.sentence.format(**fields)} {hint}{tail}")
+
+
+def _some_lost(counts: Mapping[tuple[str, str], int]) -> bool:
+    """Return whether any file neither arrived nor is recognised litter."""
+    return any(
+        n and (disposition in _LOST or (disposition == "not_dicom" and reason not in LITTER))
+        for (disposition, reason), n in counts.items()
+    )
+
+
+def _summary(counts: Mapping[tuple[str, str], int], sessions: Sequence[SessionEnd]) -> str:
+    """Say how many files ended where, and name the sessions by number and accession id."""
+    found = sum(counts.values())
+    archived = sum(n for (disposition, _), n in counts.items() if disposition == "archived")
+    parts = [f"{archived:,} of {found:,} {_plural(found, 'file')} archived{_where(sessions)}"]
+    rest = sorted(
+        ((n, reason) for (disposition, reason), n in counts.items() if n and disposition != "archived"), reverse=True
+    )
+    parts += [f"{n:,} {REASON_WORDS[reason]}" for n, reason in rest]
+    return "; ".join([parts[0], ", ".join(parts[1:])] if rest else parts) + "."
+
+
+def _where(sessions: Sequence[SessionEnd]) -> str:
+    names = [f"{s.number}: {s.name}" for s in sessions if s.state == "ARCHIVED"]
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    return f" in {len(names):,} {_plural(len(names), 'session')} ({shown})"
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else noun + "s"
