@@ -109,7 +109,7 @@ def _is_padding(window: Window, position: int) -> bool:
     """Whether only zero bytes are left."""
     left = window.size - position
     while left > 0:
-        part = window.bytes(position, min(left, 4096))
+        part = window.take(position, min(left, 4096))
         if any(part):
             return False
         position, left = position + len(part), left - len(part)
@@ -170,5 +170,5 @@ def _within(position: int, window: Window) -> int:
 
 def _item_layout(window: Window, position: int, layout: Layout) -> Layout:
     """Items of VR UN are implicit (PS3.5 section 6.2.2), and writers may switch in any sequence: the VR tells."""
-    vr = window.bytes(position + 4, 2)
+    vr = window.take(position + 4, 2)
     return layout if layout.implicit or b"AA" <= vr <= b"ZZ" or not layout.little else Layout(True, True)

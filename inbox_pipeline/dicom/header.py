@@ -126,7 +126,7 @@ def _collect(preface: Preface, depth_limit: int) -> tuple[dict[int, bytes], set[
 
 def _value(window: Window, element: Element) -> bytes:
     length = 0 if element.length == UNDEFINED else element.length
-    return window.bytes(element.value, min(length, LARGEST_TEXT))
+    return window.take(element.value, min(length, LARGEST_TEXT))
 
 
 def _meta_facts(preface: Preface) -> dict[str, str | None]:

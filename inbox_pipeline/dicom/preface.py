@@ -59,14 +59,14 @@ def read_preface(stream: BinaryIO, window: Window, *, inflated_limit: int = INFL
     data_set = _inflate(stream, start, inflated_limit) if stated == DEFLATED else window
     start = start if data_set is window else 0
     layout = _layout(data_set, start, stated)
-    regular = prefixed and stated is not None and layout == _LAYOUTS.get(stated, _EXPLICIT)
+    regular = prefixed and stated is not None and layout == stated_layout(stated)
     return Preface(prefixed, meta, values, stated or _SYNTAXES[layout], layout, regular, data_set, start)
 
 
 def _has_prefix(window: Window) -> bool:
     """Whether the data begin after preamble and prefix; "DICM" may also stand there without them."""
-    prefix = window.size >= PREFIX_END and window.bytes(128, 4) == b"DICM"
-    if prefix and (window.size == PREFIX_END or window.bytes(PREFIX_END, 2) == b"\x02\x00"):
+    prefix = window.size >= PREFIX_END and window.take(128, 4) == b"DICM"
+    if prefix and (window.size == PREFIX_END or window.take(PREFIX_END, 2) == b"\x02\x00"):
         return True
     if _looks_like_dicom(window):
         return False
@@ -82,10 +82,10 @@ def _inflate(stream: BinaryIO, start: int, limit: int) -> Window:
 
 def _read_meta(window: Window, first: int) -> tuple[dict[int, Element], dict[int, bytes]]:
     """Group 0002 is explicit little endian; some writers make it implicit. Its stated length is not trusted."""
-    vr = window.bytes(first + 4, 2)
+    vr = window.take(first + 4, 2)
     layout = _EXPLICIT if vr in KNOWN_VRS else Layout(True, True)
     meta = {element.tag: element for element in root_elements(window, first, layout, only_group=2)}
-    values = {tag: window.bytes(e.value, min(e.value_end - e.value, _LARGEST_META_VALUE)) for tag, e in meta.items()}
+    values = {tag: window.take(e.value, min(e.value_end - e.value, _LARGEST_META_VALUE)) for tag, e in meta.items()}
     return meta, values
 
 
@@ -93,7 +93,7 @@ def _looks_like_dicom(window: Window) -> bool:
     """Whether two elements in ascending order and within the file begin at offset 0: a data set without prefix."""
     if window.size < 8:
         return False
-    start = window.bytes(0, 6)
+    start = window.take(0, 6)
     if start[:2] == b"\x02\x00":
         return start[4:6] in KNOWN_VRS
     little = _FIRST_GROUPS.get(start[:2])
@@ -109,12 +109,17 @@ def _looks_like_dicom(window: Window) -> bool:
 
 def _layout(window: Window, start: int, stated: str | None) -> Layout:
     """The stated syntax's layout, corrected by the first element, which some writers lay out otherwise."""
-    layout = _LAYOUTS.get(stated, _EXPLICIT) if stated else None
+    layout = stated_layout(stated) if stated else None
     if start + 8 > window.size:
         return layout or _EXPLICIT
-    little = layout.little if layout else window.bytes(start, 2) != b"\x00\x08"
-    explicit = window.bytes(start + 4, 2) in KNOWN_VRS
+    little = layout.little if layout else window.take(start, 2) != b"\x00\x08"
+    explicit = window.take(start + 4, 2) in KNOWN_VRS
     return Layout(not explicit, little) if little or explicit else Layout(False, False)
+
+
+def stated_layout(transfer_syntax_uid: str) -> Layout:
+    """The layout a transfer syntax prescribes; others are explicit little endian (PS3.5 annex A)."""
+    return _LAYOUTS.get(transfer_syntax_uid, _EXPLICIT)
 
 
 def _uid(value: bytes | None) -> str | None:

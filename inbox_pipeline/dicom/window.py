@@ -57,10 +57,18 @@ class Window:
         self._move(position, count)
         return 0
 
-    def bytes(self, position: int, count: int) -> bytes:
+    def take(self, position: int, count: int) -> bytes:
         """`count` bytes from `position`; errors as `index`."""
         at = self.index(position, count)
         return self.data[at : at + count]
+
+    def whole(self, start: int, end: int) -> bytes:
+        """All bytes from `start` to `end`, read past the window and its limit. Raises Truncated."""
+        self._stream.seek(start)
+        data = self._stream.read(end - start)
+        if len(data) < end - start:
+            raise Truncated(f"the stream ends at offset {start + len(data)} of {self.size}")
+        return data
 
     def _move(self, position: int, count: int) -> None:
         """Short reads after a jump, doubling ones along a run: skipped values are not read."""

@@ -1,0 +1,133 @@
+"""What an edit changed in a data set, element by element of its root.
+
+Belongs here: telling a changed element from one that was only looked at, and encoding the changed ones.
+Does not belong here: where the bytes of unchanged elements come from, group 0002.
+
+An editor may convert elements in place by reading them, and may change nested items without touching the root element.
+So nothing is taken from the editor's word: a raw element that is still there is unchanged, every other one is encoded
+and compared with the encoding of a fresh conversion of the same original.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from inbox_pipeline.dicom.elements import Layout
+from inbox_pipeline.dicom.errors import NotWritable
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.dataelem import DataElement, RawDataElement
+
+    AnyElement = DataElement | RawDataElement
+
+CHARSET = 0x00080005
+
+
+class Root(NamedTuple):
+    """One root element of the edited data set; `encoded` is None if it is as it was."""
+
+    tag: int
+    encoded: bytes | None
+
+
+class Changes:
+    """Compares `dataset` after an edit with `originals`, its elements before; `twin` makes it once more."""
+
+    def __init__(
+        self, dataset: "Dataset", originals: "dict[int, AnyElement]", layout: Layout, twin: "Callable[[], Dataset]"
+    ) -> None:
+        self._dataset = dataset
+        self._originals = originals
+        self._layout = layout
+        self.implicit = layout.implicit
+        self._make_twin = twin
+        self._twin: Dataset | None = None
+
+    def roots(self) -> Iterator[Root]:
+        """All elements to write, by ascending tag. Retired group lengths are dropped (PS3.5 section 7.2).
+
+        Raises NotWritable.
+        """
+        self._follow_charset()
+        for tag, now in sorted(self._dataset.items()):
+            if tag.element != 0:
+                yield Root(tag, self._change(tag, now))
+
+    def _change(self, tag: int, now: "AnyElement") -> bytes | None:
+        from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
+
+        before = self._originals.get(tag)
+        if before is now and isinstance(now, RawDataElement):
+            return None
+        encoded = self.encode(now)
+        if isinstance(before, RawDataElement) and encoded == self._encoded_before(tag, before):
+            return None
+        return encoded
+
+    def _encoded_before(self, tag: int, before: "RawDataElement") -> bytes | None:
+        """The original as it would be written had it only been looked at; None if it cannot be converted."""
+        if self._twin is None:
+            self._twin = self._make_twin()
+        try:
+            return encode(self._twin[tag], self._twin, self._layout)
+        except Exception:  # noqa: BLE001 - pydicom raises anything on bad values; such an element was replaced unseen
+            return None
+
+    def encode(self, element: "AnyElement") -> bytes:
+        """Bytes of an element under the data set's layout and character set. Raises NotWritable."""
+        try:
+            return encode(element, self._dataset, self._layout)
+        except UnicodeError:
+            raise NotWritable(f"{element.tag} cannot be expressed in the file's character set") from None
+        except Exception as error:  # noqa: BLE001 - whatever pydicom raises, its message may quote the value
+            raise NotWritable(f"{element.tag} cannot be encoded ({type(error).__name__})") from None
+
+    def _follow_charset(self) -> None:
+        """After a change of (0008,0005) texts are decoded under the old one, to be encoded under the new."""
+        from pydicom.charset import convert_encodings  # noqa: PLC0415 - costs half a second
+
+        now = self._dataset._character_set
+        if convert_encodings(now) == convert_encodings(self._dataset.original_character_set or "iso8859"):
+            return
+        for tag, element in list(self._dataset.items()):
+            if tag != CHARSET and _may_hold_text(element):
+                _decode(self._dataset[tag], now)
+                self._originals.pop(tag, None)
+
+
+def _may_hold_text(element: "AnyElement") -> bool:
+    from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
+    from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR  # noqa: PLC0415 - costs half a second
+
+    deferred = isinstance(element, RawDataElement) and element.value is None and element.length != 0
+    return not deferred and (element.VR in CUSTOMIZABLE_CHARSET_VR or element.VR in {None, "SQ", "UN"})
+
+
+def _decode(element: "DataElement", charset: "str | list[str]") -> None:
+    if element.VR == "SQ":
+        for item in element.value:
+            item._parent_encoding = charset
+            item.decode()
+
+
+def encode(element: "AnyElement", dataset: "Dataset", layout: Layout) -> bytes:
+    """Bytes of one element as pydicom writes them; raises what pydicom raises."""
+    from pydicom import config  # noqa: PLC0415 - costs half a second
+    from pydicom.dataelem import RawDataElement  # noqa: PLC0415
+    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415
+    from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element  # noqa: PLC0415
+    from pydicom.valuerep import AMBIGUOUS_VR  # noqa: PLC0415
+
+    if isinstance(element, RawDataElement) and element.value is None:
+        element = element._replace(value=b"")
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = layout
+    if element.VR in AMBIGUOUS_VR:
+        element = correct_ambiguous_vr_element(element, dataset, layout.little)
+    before = config.settings.writing_validation_mode
+    config.settings.writing_validation_mode = config.RAISE  # else unencodable letters become question marks
+    try:
+        write_data_element(buffer, element, dataset._character_set)
+    finally:
+        config.settings.writing_validation_mode = before
+    return buffer.getvalue()

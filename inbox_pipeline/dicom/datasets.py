@@ -1,0 +1,87 @@
+"""pydicom data sets made from walked elements, for an editor to work on.
+
+Belongs here: raw elements, deferral of large values, what pydicom needs to convert an element later.
+Does not belong here: writing, deciding what changed.
+"""
+
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, BinaryIO
+
+from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.preface import Preface
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.dataelem import DataElement, RawDataElement
+    from pydicom.dataset import FileMetaDataset
+
+DEFER_BYTES = 1 << 18
+"""Values longer than this stay in the file until they are looked at."""
+
+
+def raw_elements(
+    stream: BinaryIO, head: bytes, elements: list[Element], layout: Layout
+) -> "dict[int, DataElement | RawDataElement]":
+    """pydicom's raw elements by tag, without group lengths; `head` holds the file's first bytes.
+
+    Pixel data and values beyond DEFER_BYTES have the value None, which pydicom replaces when it is asked for them.
+    Sequences of undefined length are loaded whole, since pydicom cannot defer them.
+    """
+    from pydicom.dataelem import RawDataElement, empty_value_for_VR  # noqa: PLC0415 - costs half a second
+    from pydicom.tag import BaseTag  # noqa: PLC0415
+
+    raw: dict[int, DataElement | RawDataElement] = {}
+    for element in elements:
+        if not element.tag & 0xFFFF:
+            continue
+        tag, vr, value = BaseTag(element.tag), _vr(element), _value(stream, head, element)
+        if value is not None and not value and element.length == 0:
+            value = empty_value_for_VR(vr, raw=True)  # type: ignore[assignment]  # bytes or None with raw=True
+        raw[tag] = RawDataElement(tag, vr, element.length, value, element.value, layout.implicit, layout.little)
+    return raw
+
+
+def _vr(element: Element) -> str | None:
+    """The stated VR; an undefined length that is not pixel data means a sequence (PS3.5 section 6.2.2)."""
+    if element.length == UNDEFINED and element.tag not in PIXEL_TAGS:
+        return "SQ"
+    return element.vr.decode("ascii") if element.vr else None
+
+
+def _value(stream: BinaryIO, head: bytes, element: Element) -> bytes | None:
+    length = element.value_end - element.value
+    if element.tag in PIXEL_TAGS or (length > DEFER_BYTES and element.length != UNDEFINED):
+        return None
+    if element.value_end <= len(head):
+        return head[element.value : element.value_end]
+    stream.seek(element.value)
+    return stream.read(length)
+
+
+def new_dataset(
+    elements: "dict[int, DataElement | RawDataElement]", stream: BinaryIO | None, preface: Preface
+) -> "Dataset":
+    """A data set over a copy of `elements`, able to convert them and to load deferred ones from `stream`."""
+    from pydicom import Dataset  # noqa: PLC0415 - costs half a second
+
+    dataset = Dataset(dict(elements))  # type: ignore[arg-type]  # keys are BaseTag, an int
+    dataset.set_original_encoding(*preface.layout, dataset._character_set)
+    dataset.buffer = stream
+    dataset.filename = dataset.timestamp = dataset.fileobj_type = None
+    dataset.file_meta = _file_meta(preface)
+    return dataset
+
+
+def _file_meta(preface: Preface) -> "FileMetaDataset":
+    from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
+    from pydicom.dataset import FileMetaDataset  # noqa: PLC0415
+    from pydicom.tag import BaseTag  # noqa: PLC0415
+
+    raw: MutableMapping[BaseTag, DataElement | RawDataElement] = {}
+    for tag, element in preface.meta.items():
+        value, vr = preface.meta_values[tag], element.vr.decode("ascii") if element.vr else None
+        raw[BaseTag(tag)] = RawDataElement(BaseTag(tag), vr, len(value), value, 0, vr is None, True)
+    meta = FileMetaDataset(raw)
+    meta.set_original_encoding(False, True)
+    return meta

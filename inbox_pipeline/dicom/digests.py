@@ -1,0 +1,115 @@
+"""Copying one file's bytes once while taking all digests of them.
+
+Belongs here: segments of an output, the sequential pass over the source, SHA-256 and MD5.
+Does not belong here: which bytes go where.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import BinaryIO, NamedTuple
+
+from inbox_pipeline.dicom.errors import Truncated
+
+BUFFER_BYTES = 1 << 18
+
+
+class Segment(NamedTuple):
+    """A piece of the output: `data`, or else the source's bytes from `start` to `end`; `pixel` marks pixel data."""
+
+    start: int = 0
+    end: int = 0
+    data: bytes | None = None
+    pixel: bool = False
+
+
+class Digests(NamedTuple):
+    """Hexadecimal digests of one pass, and the output's size in bytes. `pixel_sha256` is None without pixel data."""
+
+    source_sha256: str
+    output_sha256: str
+    output_md5: str
+    pixel_sha256: str | None
+    output_bytes: int
+
+
+class Sink:
+    """Writes to a stream whole pieces at a time and keeps digests and count of what was written."""
+
+    def __init__(self, dest: BinaryIO) -> None:
+        self._dest = dest
+        self.sha256 = hashlib.sha256()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.pixel = hashlib.sha256()
+        self.has_pixel = False
+        self.count = 0
+
+    def write(self, piece: bytes | memoryview, *, pixel: bool = False) -> None:
+        """Write all of `piece`, also to a raw stream that takes less at a time."""
+        view = memoryview(piece)
+        self.sha256.update(view)
+        self.md5.update(view)
+        self.count += len(view)
+        if pixel:
+            self.has_pixel = True
+            self.pixel.update(view)
+        while view:
+            taken = self._dest.write(view)
+            view = view[len(view) if taken is None else taken :]
+
+    def digests(self, source_sha256: str) -> Digests:
+        """All digests, given the source's."""
+        pixel = self.pixel.hexdigest() if self.has_pixel else None
+        return Digests(source_sha256, self.sha256.hexdigest(), self.md5.hexdigest(), pixel, self.count)
+
+
+class _Source:
+    """The source from its start to its end: `head` from memory, the rest through one buffer, all of it hashed."""
+
+    def __init__(self, stream: BinaryIO, size: int, head: bytes) -> None:
+        self._stream = stream
+        self._head = memoryview(head)
+        self._buffer = memoryview(bytearray(max(1, min(BUFFER_BYTES, size - len(head)))))
+        self._position = len(head)
+        self.size = size
+        self.sha256 = hashlib.sha256(head)
+        stream.seek(len(head))
+
+    def copy(self, start: int, end: int, sink: Sink, pixel: bool) -> None:
+        """Write the bytes from `start` to `end`; ranges outside the head must be asked for in ascending order."""
+        held = min(end, len(self._head))
+        if start < held:
+            sink.write(self._head[start:held], pixel=pixel)
+            start = held
+        self.skip_to(start)
+        while self._position < end:
+            sink.write(self._next(end), pixel=pixel)
+
+    def skip_to(self, position: int) -> None:
+        """Read and hash up to `position` without writing."""
+        while self._position < position:
+            self._next(position)
+
+    def _next(self, end: int) -> memoryview:
+        part = self._buffer[: min(len(self._buffer), end - self._position)]
+        count = self._stream.readinto(part)  # type: ignore[attr-defined]  # typeshed's BinaryIO lacks it
+        if not count:
+            raise Truncated(f"the stream ends at offset {self._position} of {self.size}")
+        self._position += count
+        self.sha256.update(part[:count])
+        return part[:count]
+
+
+def copy_segments(stream: BinaryIO, size: int, head: bytes, segments: Iterable[Segment], dest: BinaryIO) -> Digests:
+    """Write `segments` in order to `dest` and read all `size` bytes of `stream` once; `head` holds its first bytes.
+
+    Segments of the source must ascend. Raises Truncated if the stream turns out shorter than `size`.
+    """
+    source, sink = _Source(stream, size, head), Sink(dest)
+    for segment in segments:
+        if segment.data is not None:
+            sink.write(segment.data, pixel=segment.pixel)
+        else:
+            sink.has_pixel |= segment.pixel
+            source.copy(segment.start, segment.end, sink, segment.pixel)
+    source.skip_to(size)
+    return sink.digests(source.sha256.hexdigest())

@@ -1,0 +1,113 @@
+"""The fast road of a rewrite: untouched bytes are copied, pixel data is streamed, memory does not grow with the file.
+
+Belongs here: deciding whether a file is ordinary enough, and the plan of output segments.
+Does not belong here: files with anything unusual; those take the full parse.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, BinaryIO
+
+from inbox_pipeline.dicom.changes import Changes, Root
+from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
+from inbox_pipeline.dicom.digests import Segment
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element
+from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.preface import Preface
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_FIRST_GROUP = 0x0008
+_SEQUENCE_VRS = frozenset((b"SQ", b"UN"))
+
+
+def is_ordinary(preface: Preface, elements: list[Element], size: int) -> bool:
+    """Whether every byte of the file belongs to an element that pydicom would read as the tokenizer does.
+
+    Ordinary is: preamble, meta and transfer syntax present and true, little endian, not deflated, root tags strictly
+    ascending from group 0008, at most one pixel data element, known VRs, undefined lengths only in sequences and in
+    pixel data with a stated VR. Elements behind the pixel data (signatures, the trailing padding of many scanners) are
+    elements like the others: the editor gets them, and no byte is copied unseen.
+    """
+    if not preface.regular or not preface.layout.little or preface.data_set.size != size or not elements:
+        return False
+    tags = [element.tag for element in elements]
+    if tags[0] >> 16 < _FIRST_GROUP or not all(a < b for a, b in pairwise(tags)) or elements[-1].end != size:
+        return False
+    return len(PIXEL_TAGS.intersection(tags)) <= 1 and all(map(_is_known, elements))
+
+
+def _is_known(element: Element) -> bool:
+    if element.vr is not None and element.vr not in KNOWN_VRS:
+        return False
+    if element.length != UNDEFINED:
+        return True
+    if element.tag in PIXEL_TAGS or element.vr is not None:
+        return element.vr in (KNOWN_VRS if element.tag in PIXEL_TAGS else _SEQUENCE_VRS)
+    return _is_dictionary_sequence(element.tag)
+
+
+def _is_dictionary_sequence(tag: int) -> bool:
+    """Whether a tag without stated VR is a sequence in the dictionary, or private."""
+    from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - costs half a second
+
+    try:
+        return dictionary_VR(tag) == "SQ"
+    except KeyError:
+        return bool(tag >> 16 & 1)
+
+
+class FastRoad:
+    """One file on the fast road: `dataset` is for the editor, then `segments` are what follows the meta."""
+
+    def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
+        originals = raw_elements(stream, head, elements, preface.layout)
+        self._elements = {element.tag: element for element in elements}
+        self.dataset: Dataset = new_dataset(originals, stream, preface)
+        self.changes = Changes(
+            self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface)
+        )
+
+    def segments(self) -> list[Segment]:
+        """Copies of source ranges, adjacent ones merged, and encoded changes, by ascending tag. Raises NotWritable."""
+        return list(_merged(self._pieces(self.changes.roots())))
+
+    def _pieces(self, roots: Iterable[Root]) -> Iterator[Segment]:
+        for tag, encoded in roots:
+            if encoded is not None:
+                yield from changed(tag, encoded, self.changes.implicit)
+            elif tag in PIXEL_TAGS:
+                element = self._elements[tag]
+                yield Segment(element.start, element.value)
+                yield Segment(element.value, element.value_end, pixel=True)
+                yield Segment(element.value_end, element.end)
+            else:
+                yield Segment(self._elements[tag].start, self._elements[tag].end)
+
+
+def changed(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
+    """Segments of an encoded element; the value bytes of pixel data are marked, without a sequence delimiter."""
+    if tag not in PIXEL_TAGS:
+        yield Segment(data=encoded)
+        return
+    value = 8 if implicit else 12
+    end = len(encoded) - 8 if encoded[value - 4 : value] == b"\xff\xff\xff\xff" else len(encoded)
+    yield Segment(data=encoded[:value])
+    yield Segment(data=encoded[value:end], pixel=True)
+    yield Segment(data=encoded[end:])
+
+
+def _merged(segments: Iterable[Segment]) -> Iterator[Segment]:
+    waiting = Segment()
+    for segment in segments:
+        if segment.data is None and segment.start == waiting.end and segment.pixel == waiting.pixel:
+            waiting = Segment(waiting.start, segment.end, pixel=waiting.pixel)
+        elif segment.data is None:
+            yield waiting
+            waiting = segment
+        else:
+            yield waiting
+            yield segment
+            waiting = Segment(segment.start, segment.end)
+    yield waiting

@@ -1,0 +1,136 @@
+"""Rewriting one file: an editor changes elements, everything else keeps its bytes, all digests in the same pass.
+
+Belongs here: the choice of road, the file's frame (preamble, prefix, group 0002), the result.
+Does not belong here: what to edit, where files lie, what the roads do inside.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
+from inbox_pipeline.dicom.elements import root_elements
+from inbox_pipeline.dicom.errors import DicomDir
+from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
+from inbox_pipeline.dicom.full import FullRoad
+from inbox_pipeline.dicom.meta import write_meta
+from inbox_pipeline.dicom.preface import MEDIA_STORAGE_DIRECTORY, Preface, read_preface
+from inbox_pipeline.dicom.quiet import quiet
+from inbox_pipeline.dicom.text import ascii_text
+from inbox_pipeline.dicom.window import Window
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_PREAMBLE_BYTES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Digests (hexadecimal) of one rewrite, and facts of the instance after the edit; None means absent.
+
+    `pixel_sha256` is over the pixel data's value bytes as written: native, or all items of encapsulated ones without
+    the sequence delimiter. `path_taken` is 'fast' or 'full'.
+    """
+
+    source_sha256: str
+    output_sha256: str
+    output_md5: str
+    pixel_sha256: str | None
+    output_bytes: int
+    transfer_syntax_uid: str
+    sop_class_uid: str | None
+    sop_instance_uid: str | None
+    study_instance_uid: str | None
+    series_instance_uid: str | None
+    modality: str | None
+    series_number: int | None
+    instance_number: int | None
+    number_of_frames: int | None
+    path_taken: str
+
+
+def rewrite(
+    source: BinaryIO,
+    dest: BinaryIO,
+    edit: "Callable[[Dataset], object]",
+    *,
+    size: int | None = None,
+    zero_preamble: bool = False,
+) -> Rewritten:
+    """Copy `source` to `dest` with the changes that `edit` makes in place to its data set.
+
+    The data set holds raw elements, without group lengths and with `file_meta`; pixel data and long values are loaded
+    only when looked at. What `edit` returns is not used: what it changed is found out. Untouched elements keep their
+    bytes, group lengths go (PS3.5 section 7.2), group 0002 is written anew with the transfer syntax kept (PS3.10
+    section 7.1). `source` is seekable, `size` its length in bytes (default: asked of it); `zero_preamble` blanks the
+    preamble. Nothing is written to `dest` before the edit is planned.
+
+    Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
+    """
+    size = source.seek(0, os.SEEK_END) if size is None else size
+    source.seek(0)
+    head = source.read(min(BUFFER_BYTES, size))
+    with quiet():
+        preface = read_preface(source, Window(source, size, head=head))
+        elements = list(root_elements(preface.data_set, preface.start, preface.layout))
+        fast = is_ordinary(preface, elements, size)
+        road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
+        _refuse_directory(road.dataset)
+        edit(road.dataset)
+        segments = [_frame(road.dataset, preface, head, zero_preamble), *road.segments()]
+        digests = copy_segments(source, size, head, segments, dest)
+        if isinstance(road, FullRoad):
+            digests = _with_pixel(digests, road.pixel)
+        return _result(digests, road.dataset, preface.transfer_syntax_uid, "fast" if fast else "full")
+
+
+def _refuse_directory(dataset: "Dataset") -> None:
+    if 0x00041220 in dataset or _text(dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY:
+        raise DicomDir("media storage directory")
+
+
+def _frame(dataset: "Dataset", preface: Preface, head: bytes, zero_preamble: bool) -> Segment:
+    preamble = head[:_PREAMBLE_BYTES] if preface.prefixed and not zero_preamble else bytes(_PREAMBLE_BYTES)
+    meta = write_meta(
+        dataset.file_meta, _text(dataset, 0x00080016), _text(dataset, 0x00080018), preface.transfer_syntax_uid
+    )
+    return Segment(data=preamble + b"DICM" + meta)
+
+
+def _with_pixel(digests: Digests, pixel: bytes | None) -> Digests:
+    return digests._replace(pixel_sha256=None if pixel is None else hashlib.sha256(pixel).hexdigest())
+
+
+def _result(digests: Digests, dataset: "Dataset", syntax: str, path_taken: str) -> Rewritten:
+    return Rewritten(
+        **digests._asdict(),
+        transfer_syntax_uid=syntax,
+        sop_class_uid=_text(dataset, 0x00080016),
+        sop_instance_uid=_text(dataset, 0x00080018),
+        study_instance_uid=_text(dataset, 0x0020000D),
+        series_instance_uid=_text(dataset, 0x0020000E),
+        modality=_text(dataset, 0x00080060),
+        series_number=_integer(dataset, 0x00200011),
+        instance_number=_integer(dataset, 0x00200013),
+        number_of_frames=_integer(dataset, 0x00280008),
+        path_taken=path_taken,
+    )
+
+
+def _text(dataset: "Dataset", tag: int) -> str | None:
+    """ASCII text of an element, converted or not; None if absent, '' if empty."""
+    element = dataset.get_item(tag)
+    if element is None:
+        return None
+    value = element.value
+    return ascii_text(value) if isinstance(value, bytes) else "" if value is None else str(value)
+
+
+def _integer(dataset: "Dataset", tag: int) -> int | None:
+    try:
+        return int((_text(dataset, tag) or "").split("\\")[0])
+    except ValueError:
+        return None
