@@ -8,8 +8,8 @@ So nothing is taken from the editor's word: a raw element that is still there is
 and compared with the encoding of a fresh conversion of the same original.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.errors import NotWritable
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 CHARSET = 0x00080005
 
 
-class Root(NamedTuple):
-    """One root element of the edited data set; `encoded` is None if it is as it was."""
-
-    tag: int
-    encoded: bytes | None
-
-
 class Changes:
     """Compares `dataset` after an edit with `originals`, its elements before; `twin` makes it once more."""
 
@@ -39,32 +32,39 @@ class Changes:
         self._dataset = dataset
         self._originals = originals
         self._layout = layout
-        self.implicit = layout.implicit
         self._make_twin = twin
         self._twin: Dataset | None = None
+        self._recoded: set[int] = set()
 
-    def roots(self) -> Iterator[Root]:
-        """All elements to write, by ascending tag. Retired group lengths are dropped (PS3.5 section 7.2).
+    def changed(self) -> dict[int, bytes | None]:
+        """Encoded elements by tag that are new or not as they were, and None for each that is gone. Raises NotWritable.
 
-        Raises NotWritable.
+        Retired group lengths (PS3.5 section 7.2) are never among them.
         """
+        from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
+
         self._follow_charset()
-        for tag, now in sorted(self._dataset.items()):
-            if tag.element != 0:
-                yield Root(tag, self._change(tag, now))
+        originals, suspects = self._originals, []
+        for tag, now in self._dataset.items():
+            if originals.get(tag) is not now or type(now) is not RawDataElement:
+                suspects.append((tag, now))
+        gone = originals.keys() - self._dataset.keys()
+        found = {int(tag): self._change(tag, now) for tag, now in suspects if tag & 0xFFFF}
+        return {tag: encoded for tag, encoded in found.items() if encoded is not None} | {
+            int(tag): None for tag in gone
+        }
 
     def _change(self, tag: int, now: "AnyElement") -> bytes | None:
+        """The encoded element, or None if it was only looked at."""
         from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
 
         before = self._originals.get(tag)
-        if before is now and isinstance(now, RawDataElement):
-            return None
         encoded = self.encode(now)
-        if isinstance(before, RawDataElement) and encoded == self._encoded_before(tag, before):
-            return None
-        return encoded
+        same_text = tag not in self._recoded and isinstance(before, RawDataElement)
+        unchanged = same_text and encoded == self._encoded_before(tag)
+        return None if unchanged else encoded
 
-    def _encoded_before(self, tag: int, before: "RawDataElement") -> bytes | None:
+    def _encoded_before(self, tag: int) -> bytes | None:
         """The original as it would be written had it only been looked at; None if it cannot be converted."""
         if self._twin is None:
             self._twin = self._make_twin()
@@ -84,15 +84,13 @@ class Changes:
 
     def _follow_charset(self) -> None:
         """After a change of (0008,0005) texts are decoded under the old one, to be encoded under the new."""
-        from pydicom.charset import convert_encodings  # noqa: PLC0415 - costs half a second
-
         now = self._dataset._character_set
-        if convert_encodings(now) == convert_encodings(self._dataset.original_character_set or "iso8859"):
+        if now == self._dataset.original_character_set:
             return
         for tag, element in list(self._dataset.items()):
             if tag != CHARSET and _may_hold_text(element):
                 _decode(self._dataset[tag], now)
-                self._originals.pop(tag, None)
+                self._recoded.add(tag)
 
 
 def _may_hold_text(element: "AnyElement") -> bool:

@@ -4,11 +4,12 @@ Belongs here: deciding whether a file is ordinary enough, and the plan of output
 Does not belong here: files with anything unusual; those take the full parse.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Changes, Root
+from inbox_pipeline.dicom.changes import Changes
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element
@@ -63,32 +64,44 @@ class FastRoad:
 
     def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
         originals = raw_elements(stream, head, elements, preface.layout)
-        self._elements = {element.tag: element for element in elements}
+        self._elements = elements
+        self._implicit = preface.layout.implicit
         self.dataset: Dataset = new_dataset(originals, stream, preface)
-        self.changes = Changes(
-            self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface)
-        )
+        self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
 
     def segments(self) -> list[Segment]:
-        """Copies of source ranges, adjacent ones merged, and encoded changes, by ascending tag. Raises NotWritable."""
-        return list(_merged(self._pieces(self.changes.roots())))
+        """Copies of source ranges and encoded changes, by ascending tag. Raises NotWritable."""
+        return list(self._pieces(self.changes.changed()))
 
-    def _pieces(self, roots: Iterable[Root]) -> Iterator[Segment]:
-        for tag, encoded in roots:
-            if encoded is not None:
-                yield from changed(tag, encoded, self.changes.implicit)
+    def _pieces(self, changes: dict[int, bytes | None]) -> Iterator[Segment]:
+        """Between the tags that need attention, the source is copied in one piece each."""
+        elements, tags = self._elements, [element.tag for element in self._elements]
+        cursor = elements[0].start
+        for tag in sorted({*changes, *filter(_needs_attention, tags)}):
+            at = bisect_left(tags, tag)
+            present = at < len(tags) and tags[at] == tag
+            yield Segment(cursor, elements[at].start if at < len(tags) else elements[-1].end)
+            if tag in changes:
+                yield from encoded_segments(tag, changes[tag] or b"", self._implicit)
             elif tag in PIXEL_TAGS:
-                element = self._elements[tag]
-                yield Segment(element.start, element.value)
-                yield Segment(element.value, element.value_end, pixel=True)
-                yield Segment(element.value_end, element.end)
-            else:
-                yield Segment(self._elements[tag].start, self._elements[tag].end)
+                yield from _pixel_segments(elements[at])
+            cursor = elements[at + present].start if at + present < len(tags) else elements[-1].end
+        yield Segment(cursor, elements[-1].end)
 
 
-def changed(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
+def _needs_attention(tag: int) -> bool:
+    return not tag & 0xFFFF or tag in PIXEL_TAGS
+
+
+def _pixel_segments(element: Element) -> Iterator[Segment]:
+    yield Segment(element.start, element.value)
+    yield Segment(element.value, element.value_end, pixel=True)
+    yield Segment(element.value_end, element.end)
+
+
+def encoded_segments(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
     """Segments of an encoded element; the value bytes of pixel data are marked, without a sequence delimiter."""
-    if tag not in PIXEL_TAGS:
+    if tag not in PIXEL_TAGS or not encoded:
         yield Segment(data=encoded)
         return
     value = 8 if implicit else 12
@@ -96,18 +109,3 @@ def changed(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
     yield Segment(data=encoded[:value])
     yield Segment(data=encoded[value:end], pixel=True)
     yield Segment(data=encoded[end:])
-
-
-def _merged(segments: Iterable[Segment]) -> Iterator[Segment]:
-    waiting = Segment()
-    for segment in segments:
-        if segment.data is None and segment.start == waiting.end and segment.pixel == waiting.pixel:
-            waiting = Segment(waiting.start, segment.end, pixel=waiting.pixel)
-        elif segment.data is None:
-            yield waiting
-            waiting = segment
-        else:
-            yield waiting
-            yield segment
-            waiting = Segment(segment.start, segment.end)
-    yield waiting

@@ -14,7 +14,7 @@ from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import Element
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.fast import changed
+from inbox_pipeline.dicom.fast import encoded_segments
 from inbox_pipeline.dicom.preface import DEFLATED, Preface, stated_layout
 
 if TYPE_CHECKING:
@@ -52,10 +52,16 @@ class FullRoad:
         return [Segment(data=body + b"\0" * (len(body) & 1))]
 
     def _pieces(self) -> Iterator[Segment]:
-        for tag, encoded in self.changes.roots():
-            kept = encoded is None and self._same_layout
-            final = encoded or self.changes.encode(self._raw[tag] if kept else self.dataset[tag])
-            yield from changed(tag, final, self._layout.implicit)
+        changes = self.changes.changed()
+        for tag in sorted(int(tag) for tag, _ in self.dataset.items() if tag.element != 0):
+            encoded = changes.get(tag)
+            if encoded is None:
+                yield from encoded_segments(tag, self._unchanged(tag), self._layout.implicit)
+            else:
+                yield from encoded_segments(tag, encoded, self._layout.implicit)
+
+    def _unchanged(self, tag: int) -> bytes:
+        return self.changes.encode(self._raw[tag] if self._same_layout else self.dataset[tag])
 
 
 def _read(preface: Preface, elements: list[Element]) -> "dict[int, DataElement | RawDataElement]":
