@@ -84,30 +84,34 @@ def root_elements(
 ) -> Iterator[Element]:
     """Walk the root elements from `start` to the window's size, or while they are of `only_group`.
 
-    Zero bytes after the last element are taken as padding and end the walk. Raises Truncated if an element reaches
-    beyond the size, Unparsable if what stands there cannot be an element.
+    Zero bytes after the last element are taken as padding and end the walk. Raises Truncated if an element
+    reaches beyond the size or there is none, Unparsable if what stands there cannot be an element.
     """
     position, previous = start, -1
     while position < window.size:
-        if window.size - position < 8 and _is_padding(window, position):
-            return
+        if window.size - position < 8 and _is_padding(window, position, layout):
+            break
         tag, vr, value, length = head_at(window, position, layout)
         if only_group is not None and tag >> 16 != only_group:
             return
         if tag >> 16 in _IMPOSSIBLE:
-            if _is_padding(window, position):
-                return
+            if _is_padding(window, position, layout):
+                break
             raise Unparsable(f"no element can begin at offset {position}")
         end = value + length if length != UNDEFINED else _skip_items(window, value, layout, depth_limit)
         if end > window.size:
             _refuse_length(tag, previous, position, window.size)
         yield Element(tag, vr, position, value, length, end)
         position, previous = end, tag
+    if previous < 0:
+        raise Truncated(f"no element follows offset {start} of {window.size}")
 
 
-def _is_padding(window: Window, position: int) -> bool:
-    """Whether only zero bytes are left."""
+def _is_padding(window: Window, position: int, layout: Layout) -> bool:
+    """Whether only zero bytes are left; in big endian a single one is the beginning of a group number."""
     left = window.size - position
+    if left == 1 and not layout.little:
+        return False
     while left > 0:
         part = window.take(position, min(left, 4096))
         if any(part):
