@@ -102,10 +102,14 @@ def _may_hold_text(element: "AnyElement") -> bool:
 
 
 def _decode(element: "DataElement", charset: "str | list[str]") -> None:
-    if element.VR == "SQ":
-        for item in element.value:
+    """Convert nested elements under the charset they were read with; items with one of their own keep it."""
+    if element.VR != "SQ":
+        return
+    for item in element.value:
+        if CHARSET not in item:
             item._parent_encoding = charset
-            item.decode()
+            for nested in item:
+                _decode(nested, charset)
 
 
 def encode(element: "AnyElement", dataset: "Dataset", layout: Layout) -> bytes:

@@ -60,8 +60,8 @@ _BIG = _Order(Struct(">HH2sH"), Struct(">HHI"), Struct(">I"))
 def head_at(window: Window, position: int, layout: Layout) -> tuple[int, bytes | None, int, int]:
     """Tag, stated VR, offset of the value and declared length of the element at `position`.
 
-    A VR that is not two capitals means an implicit element amid explicit ones, as some writers leave them; an unknown
-    VR of two capitals has a short length. Raises Truncated.
+    A VR that cannot be one means an implicit element amid explicit ones, as some writers leave them; an unknown VR of
+    two capitals has a short length. Both as pydicom takes them. Raises Truncated, Unparsable.
     """
     at = position - window.base
     if at < 0 or at + 12 > len(window.data):
@@ -71,12 +71,21 @@ def head_at(window: Window, position: int, layout: Layout) -> tuple[int, bytes |
     tag = group << 16 | element
     if vr in SHORT_VRS and not layout.implicit and group != _DELIMITERS:
         return tag, vr, position + 8, short
-    if layout.implicit or group == _DELIMITERS or not (vr in KNOWN_VRS or b"AA" <= vr <= b"ZZ"):
+    if layout.implicit or group == _DELIMITERS or not _is_stated(vr, position):
         return tag, None, position + 8, order.implicit.unpack_from(window.data, at)[2]
     if vr in LONG_VRS:
         at = window.index(position, 12)
         return tag, vr, position + 12, order.long.unpack_from(window.data, at + 8)[0]
     return tag, vr, position + 8, short
+
+
+def _is_stated(vr: bytes, position: int) -> bool:
+    """Whether two bytes state a VR. Raises Unparsable for what is neither one nor the length of an implicit element."""
+    if vr in KNOWN_VRS or (vr.isalpha() and vr.isupper()):
+        return True
+    if b"AA" <= vr <= b"ZZ":
+        raise Unparsable(f"no value representation at offset {position + 4}")
+    return False
 
 
 def root_elements(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inbox_pipeline.dicom.changes import Changes
 from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import Element
+from inbox_pipeline.dicom.elements import KNOWN_VRS, Element
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.fast import encoded_segments
 from inbox_pipeline.dicom.preface import DEFLATED, Preface, stated_layout
@@ -73,4 +73,13 @@ def _read(preface: Preface, elements: list[Element]) -> "dict[int, DataElement |
         dataset = read_dataset(data, *preface.layout)
     except Exception as error:  # noqa: BLE001 - whatever pydicom raises, its message may quote values
         raise Unparsable(f"the full parse failed ({type(error).__name__})") from None
-    return {tag: element for tag, element in dataset.items() if tag.element != 0}
+    return {tag: _known(element) for tag, element in dataset.items() if tag.element != 0}
+
+
+def _known(element: "DataElement | RawDataElement") -> "DataElement | RawDataElement":
+    """An unknown VR becomes UN, since pydicom can neither convert nor replace an element that has one."""
+    from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
+
+    if isinstance(element, RawDataElement) and element.VR and element.VR.encode() not in KNOWN_VRS:
+        return element._replace(VR="UN")
+    return element

@@ -135,6 +135,7 @@ def framed(encoded: bytes, syntax: str, *, preamble: bytes = b"P" * 128) -> byte
     if syntax == DEFLATED:
         compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         encoded = compress.compress(encoded) + compress.flush()
+        encoded += b"\0" * (len(encoded) & 1)
     return preamble + b"DICM" + meta(syntax) + encoded
 
 
