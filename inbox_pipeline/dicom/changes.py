@@ -35,6 +35,7 @@ class Changes:
         self._make_twin = twin
         self._twin: Dataset | None = None
         self._recoded: set[int] = set()
+        self._pristine: dict[int, bytes] = {}
 
     def changed(self) -> dict[int, bytes | None]:
         """Encoded elements by tag that are new or not as they were, and None for each that is gone. Raises NotWritable.
@@ -56,31 +57,33 @@ class Changes:
 
     def _change(self, tag: int, now: "AnyElement") -> bytes | None:
         """The encoded element, or None if it was only looked at."""
-        from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
-
-        before = self._originals.get(tag)
         encoded = self.encode(now)
-        same_text = tag not in self._recoded and isinstance(before, RawDataElement)
-        unchanged = same_text and encoded == self._encoded_before(tag)
-        return None if unchanged else encoded
+        known = tag in self._originals and tag not in self._recoded
+        return None if known and self._is_as_before(tag, now, encoded) else encoded
 
-    def _encoded_before(self, tag: int) -> bytes | None:
-        """The original as it would be written had it only been looked at; None if it cannot be converted."""
-        if self._twin is None:
-            self._twin = self._make_twin()
+    def _is_as_before(self, tag: int, now: "AnyElement", encoded: bytes) -> bool:
+        """Whether the element equals a fresh one; nested elements are compared converted, as reading leaves them."""
         try:
-            return encode(self._twin[tag], self._twin, self._layout)
-        except Exception:  # noqa: BLE001 - pydicom raises anything on bad values; such an element was replaced unseen
-            return None
+            if encoded == self.pristine(tag):
+                return True
+            return now.VR == "SQ" and _converted(now, self.encode) == _converted(self._fresh()[tag], self.encode)
+        except NotWritable:  # the original cannot be converted, so the editor has not read it but replaced it
+            return False
+
+    def pristine(self, tag: int) -> bytes:
+        """Bytes of the original element as pydicom writes it. Raises NotWritable if it cannot be converted."""
+        if tag not in self._pristine:
+            self._pristine[tag] = _guarded(tag, lambda: encode(self._fresh()[tag], self._fresh(), self._layout))
+        return self._pristine[tag]
 
     def encode(self, element: "AnyElement") -> bytes:
         """Bytes of an element under the data set's layout and character set. Raises NotWritable."""
-        try:
-            return encode(element, self._dataset, self._layout)
-        except UnicodeError:
-            raise NotWritable(f"{element.tag} cannot be expressed in the file's character set") from None
-        except Exception as error:  # noqa: BLE001 - whatever pydicom raises, its message may quote the value
-            raise NotWritable(f"{element.tag} cannot be encoded ({type(error).__name__})") from None
+        return _guarded(element.tag, lambda: encode(element, self._dataset, self._layout))
+
+    def _fresh(self) -> "Dataset":
+        if self._twin is None:
+            self._twin = self._make_twin()
+        return self._twin
 
     def _follow_charset(self) -> None:
         """After a change of (0008,0005) texts are decoded under the old one, to be encoded under the new."""
@@ -110,6 +113,30 @@ def _decode(element: "DataElement", charset: "str | list[str]") -> None:
             item._parent_encoding = charset
             for nested in item:
                 _decode(nested, charset)
+
+
+def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], bytes]") -> bytes:
+    """The encoding after all nested elements were converted from their raw form."""
+    _guarded(element.tag, lambda: _read_nested(element))
+    return encoder(element)
+
+
+def _read_nested(element: "AnyElement") -> bytes:
+    for item in element.value if element.VR == "SQ" and not element.is_raw else ():
+        for nested in item:
+            _read_nested(nested)
+    return b""
+
+
+def _guarded(tag: int, work: Callable[[], bytes]) -> bytes:
+    """What `work` returns; its errors become NotWritable, since pydicom raises anything and quotes values."""
+    try:
+        return work()
+    except UnicodeError:
+        raise NotWritable(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) cannot be expressed in its character set") from None
+    except Exception as error:  # noqa: BLE001 - see above
+        name = type(error).__name__
+        raise NotWritable(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) cannot be encoded ({name})") from None
 
 
 def encode(element: "AnyElement", dataset: "Dataset", layout: Layout) -> bytes:

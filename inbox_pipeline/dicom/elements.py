@@ -18,7 +18,7 @@ SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI
 KNOWN_VRS = LONG_VRS | SHORT_VRS
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
-_IMPOSSIBLE = frozenset((0, _DELIMITERS, 0xFFFF))
+_IMPOSSIBLE = frozenset((0, 2, _DELIMITERS, 0xFFFF))
 
 
 class Layout(NamedTuple):
@@ -88,10 +88,8 @@ def _is_stated(vr: bytes, position: int) -> bool:
     return False
 
 
-def root_elements(
-    window: Window, start: int, layout: Layout, *, depth_limit: int = DEPTH_LIMIT, only_group: int | None = None
-) -> Iterator[Element]:
-    """Walk the root elements from `start` to the window's size, or while they are of `only_group`.
+def root_elements(window: Window, start: int, layout: Layout, *, depth_limit: int = DEPTH_LIMIT) -> Iterator[Element]:
+    """Walk the root elements from `start` to the window's size.
 
     Zero bytes after the last element are taken as padding and end the walk. Raises Truncated if an element
     reaches beyond the size or there is none, Unparsable if what stands there cannot be an element.
@@ -101,8 +99,6 @@ def root_elements(
         if window.size - position < 8 and _is_padding(window, position, layout):
             break
         tag, vr, value, length = head_at(window, position, layout)
-        if only_group is not None and tag >> 16 != only_group:
-            return
         if tag >> 16 in _IMPOSSIBLE:
             if _is_padding(window, position, layout):
                 break

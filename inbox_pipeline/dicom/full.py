@@ -38,7 +38,9 @@ class FullRoad:
         self._raw = originals
         self.pixel: bytes | None = None
         self.dataset: Dataset = new_dataset(originals, None, preface)
-        self.changes = Changes(self.dataset, originals, self._layout, lambda: new_dataset(originals, None, preface))
+        self.changes = Changes(
+            self.dataset, originals, self._layout, lambda: new_dataset(_read(preface, elements), None, preface)
+        )
 
     def segments(self) -> list[Segment]:
         """The encoded data set, deflated if the transfer syntax says so. Raises NotWritable."""
@@ -61,7 +63,10 @@ class FullRoad:
                 yield from encoded_segments(tag, encoded, self._layout.implicit)
 
     def _unchanged(self, tag: int) -> bytes:
-        return self.changes.encode(self._raw[tag] if self._same_layout else self.dataset[tag])
+        element = self._raw[tag]
+        if self._same_layout and element.is_raw:
+            return self.changes.encode(element)
+        return self.changes.pristine(tag)
 
 
 def _read(preface: Preface, elements: list[Element]) -> "dict[int, DataElement | RawDataElement]":

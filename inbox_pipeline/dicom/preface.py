@@ -4,9 +4,10 @@ Belongs here: telling DICOM from other files, the transfer syntax and its layout
 Does not belong here: elements of the data set itself.
 """
 
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout, head_at, root_elements
+from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout, head_at
 from inbox_pipeline.dicom.errors import DicomDir, Empty, NotDicom, Truncated
 from inbox_pipeline.dicom.window import INFLATED_LIMIT, Inflated, Window
 
@@ -81,12 +82,28 @@ def _inflate(stream: BinaryIO, start: int, limit: int) -> Window:
 
 
 def _read_meta(window: Window, first: int) -> tuple[dict[int, Element], dict[int, bytes]]:
-    """Group 0002 is explicit little endian; some writers make it implicit. Its stated length is not trusted."""
+    """Group 0002 is explicit little endian; some writers make it implicit."""
     vr = window.take(first + 4, 2)
     layout = _EXPLICIT if vr in KNOWN_VRS else Layout(True, True)
-    meta = {element.tag: element for element in root_elements(window, first, layout, only_group=2)}
+    meta = {element.tag: element for element in _meta_elements(window, first, layout)}
     values = {tag: window.take(e.value, min(e.value_end - e.value, _LARGEST_META_VALUE)) for tag, e in meta.items()}
     return meta, values
+
+
+def _meta_elements(window: Window, first: int, layout: Layout) -> Iterator[Element]:
+    """Elements of group 0002. The stated length of the group counts only before deflated bytes."""
+    position, stated_end, deflated = first, -1, False
+    while position + 2 <= window.size and window.take(position, 2) == b"\x02\x00":
+        if deflated and position == stated_end:
+            return
+        tag, vr, value, length = head_at(window, position, layout)
+        if value + length > window.size:
+            raise Truncated(f"the element at offset {position} reaches beyond the size of {window.size}")
+        if tag == 0x00020000 and length == 4:
+            stated_end = value + 4 + int.from_bytes(window.take(value, 4), "little")
+        deflated |= tag == 0x00020010 and _uid(window.take(value, min(length, 64))) == DEFLATED
+        yield Element(tag, vr, position, value, length, value + length)
+        position = value + length
 
 
 def _looks_like_dicom(window: Window) -> bool:

@@ -19,19 +19,21 @@ def ascii_text(value: bytes) -> str:
 def decode(value: bytes, charset: bytes, *, name: bool = False) -> str:
     """Text of `value` under the raw value of (0008,0005), padding stripped. Never raises: bad bytes become U+FFFD.
 
-    `name` is for VR PN, where `^` and `=` also end a code extension.
+    `name` is for VR PN, where `^` and `=` also end a code extension and trailing empty groups (`=`) are dropped.
     """
     if value.isascii() and _ESCAPE not in value:
-        return value.decode("ascii").strip(_PADDING)
+        text = value.decode("ascii").strip(_PADDING)
+        return text.rstrip("=") if name else text
     encodings = _encodings(charset)
     with quiet():
         from pydicom.charset import decode_bytes  # noqa: PLC0415 - costs half a second
 
         delimiters = _NAME_DELIMITERS if name else _TEXT_DELIMITERS
         try:
-            return decode_bytes(value, encodings, set(delimiters)).strip(_PADDING)
+            text = decode_bytes(value, encodings, set(delimiters)).strip(_PADDING)
         except (UnicodeError, LookupError):
-            return value.decode("ascii", "replace").strip(_PADDING)
+            text = value.decode("ascii", "replace").strip(_PADDING)
+    return text.rstrip("=") if name else text
 
 
 def _encodings(charset: bytes) -> list[str]:

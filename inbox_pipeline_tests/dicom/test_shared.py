@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import os
-import warnings
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
@@ -33,6 +33,7 @@ UNREADABLE = {
     "ODD/TRUNCATED/rtplan_truncated.dcm": "truncated",
 }
 """Besides DICOMDIRs: cut files, a gzip file, a file with no data set, and one whose data set begins at offset 1."""
+PIXELS = (0x7FE00010, 0x7FE00009, 0x7FE00008)
 TOUCHED = {0x00081030, 0x00100010, 0x00100020, 0x00120064}
 KEYWORDS = {
     "sop_class_uid": "SOPClassUID",
@@ -92,7 +93,7 @@ def text(dataset: Dataset, keyword: str) -> str | None:
 def number(dataset: Dataset, keyword: str) -> int | None:
     value = dataset.get(keyword)
     first = value[0] if isinstance(value, pydicom.multival.MultiValue) else value
-    return None if first in {None, ""} else int(first)
+    return int(first) if str(first).strip().lstrip("-").isdigit() else None
 
 
 def differing_facts(header: Header, dataset: Dataset) -> list[str]:
@@ -113,7 +114,7 @@ def test_read_header_agrees_with_pydicom_on_every_file() -> None:
         if different := differing_facts(header, parsed(data)):
             differing[path] = different
         assert not row["sop_uid"] or header.sop_instance_uid == row["sop_uid"]
-    print(dict(codes))
+    sys.stdout.write(f"{dict(codes)}\n")
     assert differing == {}
     assert {path: code for path, code in refused.items() if code != "dicomdir"} == UNREADABLE
     assert all("DICOMDIR" in path for path, code in refused.items() if code == "dicomdir")
@@ -141,13 +142,13 @@ def test_the_default_script_changes_nothing_else_in_any_file() -> None:
     for path, data, out, result in rewritten():
         roads[result.path_taken] += 1
         before, after = parsed(data), pydicom.dcmread(BytesIO(out))
-        assert (after.StudyDescription, after.PatientName, after.PatientID) == ("PROJECT", "SUBJECT", "SESSION"), path
-        assert after.DeidentificationMethodCodeSequence[-1].CodingSchemeDesignator == "XNAT"
-        pixels = before.get_item("PixelData")
-        assert result.pixel_sha256 == (pixels and hashlib.sha256(pixels.value).hexdigest()), path
         if raw_roots(before) != raw_roots(after):
             different.append(path)
-    print(dict(roads))
+        assert (after.StudyDescription, after.PatientName, after.PatientID) == ("PROJECT", "SUBJECT", "SESSION"), path
+        assert after.DeidentificationMethodCodeSequence[-1].CodingSchemeDesignator == "XNAT"
+        pixels = next((before.get_item(tag) for tag in PIXELS if tag in before), None)
+        assert result.pixel_sha256 == (pixels and hashlib.sha256(pixels.value).hexdigest()), path
+    sys.stdout.write(f"{dict(roads)}\n")
     assert different == []
     assert sum(roads.values()) == 874 - 8 - len(UNREADABLE)
     assert roads["full"] < 40
@@ -177,25 +178,17 @@ def test_what_is_written_reads_as_a_regular_file() -> None:
 
 def test_reading_every_element_changes_no_byte_of_the_data_set() -> None:
     def read_all(dataset: Dataset) -> None:
-        with warnings.catch_warnings():
-            for element in dataset.iterall():
-                assert element.tag is not None
+        for element in dataset.iterall():
+            assert element.tag is not None
 
     def untouched(dataset: Dataset) -> None:
         """No edit."""
 
-    failed = Counter()
     for path, data, _ in files():
         plain, looked = BytesIO(), BytesIO()
         try:
             rewrite(BytesIO(data), plain, untouched)
+            rewrite(BytesIO(data), looked, read_all)
         except NotReadable:
             continue
-        try:
-            rewrite(BytesIO(data), looked, read_all)
-        except (ValueError, TypeError, NotImplementedError):
-            failed["an element that pydicom cannot convert"] += 1
-            continue
         assert plain.getvalue() == looked.getvalue(), path
-    print(dict(failed))
-    assert sum(failed.values()) < 10
