@@ -32,7 +32,7 @@ class SeenFile:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of a folder: `fingerprint` of all its files, when, and since when it has been unchanged (epoch s)."""
+    """What was seen of a folder: `fingerprint` of all its files, when, and since when unchanged (epoch seconds)."""
 
     fingerprint: str
     observed_at: float

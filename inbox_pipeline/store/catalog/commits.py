@@ -1,0 +1,106 @@
+"""The commit's rows: intent, lock, and the session with its scans and instances (DESIGN section 3, Commit).
+
+Belongs here: the transactions of commit steps 2 and 4. Does not belong here: renames (`store/archive.py`) and the order
+of the steps (`services/commit.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.catalog.requests import utc_now
+from inbox_pipeline.store.catalog.schema import instances, scans, session_locks, sessions, subjects
+
+
+def archived_labels(connection: Connection, project_id: str) -> set[str]:
+    """Return the labels of a project's archived sessions, in their compared form."""
+    query = sa.select(sessions.c.label_key).where(sessions.c.project_id == project_id, sessions.c.state == "ARCHIVED")
+    return set(connection.execute(query).scalars())
+
+
+def label_exists(connection: Connection, project_id: str, label: str) -> bool:
+    """Return whether the project has an archived session of that label, or any project one of that accession id."""
+    key = label.casefold()
+    here = (sessions.c.project_id == project_id) & (sessions.c.label_key == key)
+    accession = sa.func.lower(sessions.c.accession) == key
+    query = sa.select(sessions.c.id).where(sessions.c.state == "ARCHIVED").where(here | accession).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def take_lock(connection: Connection, project_id: str, label: str, request_id: int) -> bool:
+    """Take the lock on (project, session label) for a request; return whether it has it."""
+    key = {"project_id": project_id, "label_key": label.casefold()}
+    here = (session_locks.c.project_id == key["project_id"]) & (session_locks.c.label_key == key["label_key"])
+    owner = connection.execute(sa.select(session_locks.c.request_id).where(here)).scalar_one_or_none()
+    if owner is None:
+        connection.execute(sa.insert(session_locks).values(**key, request_id=request_id))
+    return owner in (None, request_id)
+
+
+def release_lock(connection: Connection, project_id: str, label: str, request_id: int) -> None:
+    """Release the lock on (project, session label) if the request has it."""
+    connection.execute(
+        sa.delete(session_locks).where(
+            session_locks.c.project_id == project_id,
+            session_locks.c.label_key == label.casefold(),
+            session_locks.c.request_id == request_id,
+        )
+    )
+
+
+def find_subject(connection: Connection, project_id: str, name: str) -> RowMapping | None:
+    """Return the subject of that label or accession id, matched without case, or None."""
+    key = name.casefold()
+    query = sa.select(subjects).where(
+        subjects.c.project_id == project_id,
+        (subjects.c.label_key == key) | (sa.func.lower(subjects.c.accession) == key),
+    )
+    return connection.execute(query.order_by(subjects.c.id)).mappings().first()
+
+
+def subject_for(connection: Connection, project_id: str, label: str) -> RowMapping:
+    """Return the subject of that label or accession id, created when it is absent."""
+    found = find_subject(connection, project_id, label)
+    if found is None:
+        number = site_store.next_number(connection, "last_subject")
+        prefix = site_store.get_value(connection, "site_prefix", "INBOX")
+        row = {"accession": f"{prefix}_S{number:05d}", "project_id": project_id, "label": label}
+        connection.execute(
+            sa.insert(subjects).values(**row, label_key=label.casefold(), created_at=utc_now()),
+        )
+        found = find_subject(connection, project_id, label)
+        assert found is not None  # noqa: S101 - inserted above, in the same transaction
+    return found
+
+
+def new_accession(connection: Connection) -> str:
+    """Return the next accession id for an archived session."""
+    number = site_store.next_number(connection, "last_session")
+    return f"{site_store.get_value(connection, 'site_prefix', 'INBOX')}_E{number:05d}"
+
+
+def insert_session(connection: Connection, values: Mapping[str, Any]) -> int:
+    """Insert a session and return its id."""
+    row = {**values, "label_key": str(values["label"]).casefold(), "created_at": utc_now()}
+    key = connection.execute(sa.insert(sessions).values(row)).inserted_primary_key
+    return int(key[0]) if key else 0
+
+
+def insert_scan(connection: Connection, values: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
+    """Insert a scan with its instances."""
+    key = connection.execute(sa.insert(scans).values(dict(values))).inserted_primary_key
+    scan_id = int(key[0]) if key else 0
+    connection.execute(
+        sa.insert(instances), [{**file, "session_id": values["session_id"], "scan_id": scan_id} for file in files]
+    )
+
+
+def session_paths(connection: Connection, session_ids: Sequence[int]) -> dict[int, RowMapping]:
+    """Return sessions by id."""
+    query = sa.select(sessions).where(sessions.c.id.in_(session_ids))
+    return {row["id"]: row for row in connection.execute(query).mappings()}

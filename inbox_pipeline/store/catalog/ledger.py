@@ -1,0 +1,159 @@
+"""The ledger: one row per file found under a request's path.
+
+Belongs here: writing rows in batches, reading and counting them. Does not belong here: which disposition a file gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.store.catalog.requests import utc_now
+from inbox_pipeline.store.catalog.schema import ledger
+
+BATCH = 1000
+COMMITTED = ("archived", "prearchived")
+FRESH: Mapping[str, Any] = {
+    "disposition": "pending",
+    "reason": "waiting",
+    "detail": None,
+    "session_number": None,
+    "scan_label": None,
+    "source_sha256": None,
+    "staged_name": None,
+    "archived_path": None,
+    "archived_sha256": None,
+    "archived_md5": None,
+    "archived_bytes": None,
+    "sop_instance_uid": None,
+    "sop_class_uid": None,
+    "series_uid": None,
+    "study_uid": None,
+    "warnings": 0,
+}
+"""What a row holds before its file has been worked on."""
+
+
+def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
+    """Return the rows of a request by path digest: id, disposition, staged name and stat values."""
+    columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name)
+    stat = (ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
+    query = sa.select(*columns, *stat).where(ledger.c.request_id == request_id)
+    return {row["path_digest"]: row for row in connection.execute(query).mappings()}
+
+
+def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows; every row names the same columns."""
+    if rows:
+        connection.execute(sa.insert(ledger), list(rows))
+
+
+def update_rows(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Change rows by `row_id`; every row names the same columns."""
+    if rows:
+        names = [name for name in rows[0] if name != "row_id"]
+        statement = (
+            sa.update(ledger)
+            .where(ledger.c.id == sa.bindparam("row_id"))
+            .values({name: sa.bindparam(f"new_{name}") for name in names})
+        )
+        values = [{"row_id": row["row_id"], **{f"new_{name}": row[name] for name in names}} for row in rows]
+        connection.execute(statement, values)
+
+
+def pending(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return the rows whose files are still to be imported, in path order."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.disposition == "pending")
+    return connection.execute(sa.select(ledger).where(here).order_by(ledger.c.source_path)).mappings().all()
+
+
+def staged(connection: Connection, request_id: int, number: int) -> Sequence[RowMapping]:
+    """Return the staged rows of one of a request's sessions, by scan and name."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.session_number == number)
+    query = sa.select(ledger).where(here & ledger.c.staged_name.is_not(None))
+    return connection.execute(query.order_by(ledger.c.scan_label, ledger.c.staged_name)).mappings().all()
+
+
+def committed_digests(connection: Connection, request_id: int) -> dict[str, str]:
+    """Return the source digest by keyed SOP Instance UID of what the request has committed."""
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
+    query = sa.select(ledger.c.sop_key, ledger.c.source_sha256).where(here)
+    return {row.sop_key: row.source_sha256 for row in connection.execute(query)}
+
+
+def rows(
+    connection: Connection, request_id: int, after: bytes | None = None, limit: int = BATCH
+) -> Sequence[RowMapping]:
+    """Return up to `limit` rows of a request in path order, after a path."""
+    query = sa.select(ledger).where(ledger.c.request_id == request_id).order_by(ledger.c.source_path).limit(limit)
+    if after is not None:
+        query = query.where(ledger.c.source_path > after)
+    return connection.execute(query).mappings().all()
+
+
+def counts(connection: Connection, request_id: int) -> dict[tuple[str, str], int]:
+    """Return the number of a request's files by (disposition, reason)."""
+    query = (
+        sa.select(ledger.c.disposition, ledger.c.reason, sa.func.count())
+        .where(ledger.c.request_id == request_id)
+        .group_by(ledger.c.disposition, ledger.c.reason)
+    )
+    return {(disposition, reason): int(n) for disposition, reason, n in connection.execute(query)}
+
+
+def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
+    """Return the number of committed files of each of a request's sessions."""
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
+    query = sa.select(ledger.c.session_number, sa.func.count()).where(here).group_by(ledger.c.session_number)
+    return {int(number): int(n) for number, n in connection.execute(query)}
+
+
+def series_table(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return a row per session and scan: files, source bytes, written bytes, dispositions; no header text."""
+    by = (ledger.c.session_number, ledger.c.scan_label, ledger.c.modality, ledger.c.disposition)
+    query = (
+        sa.select(
+            *by,
+            sa.func.count().label("files"),
+            sa.func.sum(ledger.c.bytes).label("bytes"),
+            sa.func.coalesce(sa.func.sum(ledger.c.archived_bytes), 0).label("written"),
+        )
+        .where(ledger.c.request_id == request_id, ledger.c.session_number.is_not(None))
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def close_pending(connection: Connection, request_id: int, reason: str, disposition: str = "failed") -> None:
+    """Give every row that is still pending its final disposition."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.disposition == "pending")
+    connection.execute(sa.update(ledger).where(here).values(disposition=disposition, reason=reason))
+
+
+def reopen(connection: Connection, request_id: int) -> int:
+    """Make every row that was not committed pending again, and return how many there were."""
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.not_in(COMMITTED)
+    return connection.execute(sa.update(ledger).where(here).values(dict(FRESH))).rowcount
+
+
+def deletable(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return the rows whose sources cleanup may look at: archived, and duplicates of what the request archived."""
+    archived = (
+        sa.select(ledger.c.sop_key)
+        .where(ledger.c.request_id == request_id, ledger.c.disposition == "archived")
+        .scalar_subquery()
+    )
+    here = (ledger.c.request_id == request_id) & ledger.c.deleted_at.is_(None)
+    wanted = (ledger.c.disposition == "archived") | (
+        (ledger.c.disposition == "duplicate") & ledger.c.sop_key.in_(archived)
+    )
+    return connection.execute(sa.select(ledger).where(here & wanted).order_by(ledger.c.source_path)).mappings().all()
+
+
+def mark_deleted(connection: Connection, row_ids: Iterable[int]) -> None:
+    """Record that the sources of rows are gone."""
+    update_rows(connection, [{"row_id": row_id, "deleted_at": utc_now()} for row_id in row_ids])

@@ -1,0 +1,112 @@
+"""Rows of import requests: filing, reading, listing, ending.
+
+Belongs here: the `requests` and `requested_files` tables apart from leases. Does not belong here: who may see a request
+(`services/requests.py`), leases and attempts (`leases.py`), the files themselves (`ledger.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.store.catalog.engine import now_seconds
+from inbox_pipeline.store.catalog.schema import request_sessions, requested_files, requests, sessions
+
+FINAL = ("Failed", "Completed")
+RUNNING = ("Accepted", "Trawling", "Importing", "Processed")
+
+
+def utc_now() -> dt.datetime:
+    """Return the moment, aware, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def path_digest(source_path: bytes) -> str:
+    """Return the fixed-length key of a path."""
+    return hashlib.sha256(source_path).hexdigest()
+
+
+def insert(connection: Connection, values: Mapping[str, Any], only: Iterable[bytes] = ()) -> int:
+    """File a request as Queued and return its id; `only` names its files when it is not for a whole folder."""
+    moment = utc_now()
+    row = {**values, "created_at": moment, "updated_at": moment, "queued_at": now_seconds(connection)}
+    key = connection.execute(sa.insert(requests).values(row)).inserted_primary_key
+    request_id = int(key[0]) if key else 0
+    listed = [{"request_id": request_id, "path_digest": path_digest(path), "source_path": path} for path in only]
+    if listed:
+        connection.execute(sa.insert(requested_files), listed)
+    return request_id
+
+
+def get(connection: Connection, request_id: int) -> RowMapping | None:
+    """Return a request, or None."""
+    return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().one_or_none()
+
+
+def listing(connection: Connection, username: str | None, active: bool) -> Sequence[RowMapping]:
+    """Return the requests of a user (of everybody when None), oldest first."""
+    query = sa.select(requests).order_by(requests.c.id)
+    if username is not None:
+        query = query.where(requests.c.username == username)
+    if active:
+        query = query.where(requests.c.status.not_in(FINAL))
+    return connection.execute(query).mappings().all()
+
+
+def active(connection: Connection) -> Sequence[RowMapping]:
+    """Return every request that has not ended, oldest first."""
+    return listing(connection, None, active=True)
+
+
+def listed_files(connection: Connection, request_id: int) -> list[bytes]:
+    """Return the files that a request names, in byte order."""
+    query = sa.select(requested_files.c.source_path).where(requested_files.c.request_id == request_id)
+    return sorted(connection.execute(query).scalars())
+
+
+def update(connection: Connection, request_id: int, **values: Any) -> None:
+    """Change a request's row, whoever holds its lease."""
+    row = {**values, "updated_at": utc_now()}
+    connection.execute(sa.update(requests).where(requests.c.id == request_id).values(row))
+
+
+def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return a request's sessions in order, with `accession`, `path` and `timestamp` of those that exist."""
+    query = (
+        sa.select(
+            request_sessions,
+            sessions.c.accession,
+            sessions.c.state.label("session_state"),
+            sessions.c.prearchive_timestamp,
+            sessions.c.path.label("session_path"),
+        )
+        .join_from(request_sessions, sessions, isouter=True)
+        .where(request_sessions.c.request_id == request_id)
+        .order_by(request_sessions.c.number)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def replace_plan(connection: Connection, request_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the sessions that a request has planned but not yet begun to commit."""
+    open_plan = (request_sessions.c.request_id == request_id) & request_sessions.c.intent_token.is_(None)
+    connection.execute(sa.delete(request_sessions).where(open_plan))
+    if rows:
+        connection.execute(sa.insert(request_sessions), list(rows))
+
+
+def update_session(connection: Connection, request_id: int, number: int, **values: Any) -> None:
+    """Change one planned session of a request."""
+    here = (request_sessions.c.request_id == request_id) & (request_sessions.c.number == number)
+    connection.execute(sa.update(request_sessions).where(here).values(values))
+
+
+def by_run(connection: Connection, run_id: str) -> int | None:
+    """Return the request whose current attempt is that Dagster run, or None."""
+    query = sa.select(requests.c.id).where(requests.c.dagster_run_id == run_id)
+    return connection.execute(query).scalar_one_or_none()

@@ -1,0 +1,58 @@
+"""Anonymization scripts in the catalog, every version of them.
+
+Belongs here: the queries on `scripts`. Does not belong here: whether a script compiles and whether it is switched on
+(`services/projects.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.store.catalog.projects import get_project
+from inbox_pipeline.store.catalog.schema import scripts
+from inbox_pipeline.store.catalog.site import next_number
+
+SITE_COUNTER = "site_script_version"
+
+
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of a script's text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def newest(connection: Connection, project_id: str | None) -> RowMapping | None:
+    """Return the newest version of a project's script, or of the site's (None)."""
+    query = sa.select(scripts).where(_of(project_id)).order_by(scripts.c.version.desc()).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def add_version(connection: Connection, project_id: str | None, text: str, author: str) -> RowMapping:
+    """Store the next version of a script and return its row."""
+    row = {
+        "project_id": project_id,
+        "version": _next_version(connection, project_id),
+        "digest": text_digest(text),
+        "text": text,
+        "author": author,
+        "created_at": dt.datetime.now(dt.UTC),
+    }
+    connection.execute(sa.insert(scripts).values(row))
+    query = sa.select(scripts).where(_of(project_id) & (scripts.c.version == row["version"]))
+    return connection.execute(query).mappings().one()
+
+
+def _of(project_id: str | None) -> sa.ColumnElement[bool]:
+    return scripts.c.project_id.is_(None) if project_id is None else scripts.c.project_id == project_id
+
+
+def _next_version(connection: Connection, project_id: str | None) -> int:
+    """Count up under a lock, so that two writers at once get two numbers."""
+    if project_id is None:
+        return next_number(connection, SITE_COUNTER)
+    get_project(connection, project_id, lock=True)
+    row = newest(connection, project_id)
+    return 1 if row is None else int(row["version"]) + 1
