@@ -57,7 +57,7 @@ def members(connection: Connection, project_id: str) -> dict[str, str]:
         .where(memberships.c.project_id == project_id)
         .order_by(users.c.login)
     )
-    return {login: role for login, role in connection.execute(query)}
+    return {row.login: row.role for row in connection.execute(query)}
 
 
 def set_role(connection: Connection, project_id: str, user: int, role: str | None) -> None:

@@ -1,0 +1,61 @@
+"""Which settings projects and the site have, and which values each can take.
+
+Belongs here: names, defaults and allowed values. Does not belong here: storing them (`projects.py`) and rules that need
+the catalog.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from typing import Any
+
+from inbox_pipeline.intake.reasons import refusal
+
+PREARCHIVE_CODES = (0, 4, 5)
+"""XNAT's arc spec codes: Manual, AutoArchive, AutoArchiveOverwrite."""
+SITE_DEFAULTS = {"script_enabled": "true", "policy": "none", "strict_identifiers": "false", "strict_script": "false"}
+SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep"})
+PROJECT_SETTINGS = frozenset(
+    {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
+)
+LONGEST_QUIET_SECONDS = 30 * 86400
+_LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64}
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_RESERVED = frozenset({"unassigned"})
+
+
+def check_project_id(project_id: str) -> None:
+    """Refuse an ID that is not made of letters, digits, `_` and `-`, begins with `-`, or means something in XNAT.
+
+    Raises:
+        Rejected: `name_illegal`.
+    """
+    if not _ID.fullmatch(project_id) or project_id.casefold() in _RESERVED:
+        raise refusal("name_illegal", name=project_id)
+
+
+def check_setting(name: str, value: Any, known: Container[str]) -> None:
+    """Refuse a setting that is not among the `known` ones, or a value that it cannot have.
+
+    Raises:
+        Rejected: `policy_not_supported`, `not_supported` or `parameter_invalid`.
+    """
+    if name == "policy" and value == "basic":
+        raise refusal("policy_not_supported")
+    if name == "options" and value:
+        raise refusal("not_supported", name="options")
+    if name not in known or not _allowed(name, value):
+        raise refusal("parameter_invalid", name=name)
+
+
+def _allowed(name: str, value: Any) -> bool:
+    if name in SWITCHES:
+        return isinstance(value, bool)
+    if name == "policy":
+        return bool(value == "none")
+    if name == "prearchive_code":
+        return value in PREARCHIVE_CODES
+    if name == "quiet_seconds":
+        return isinstance(value, int | float) and 0 <= value <= LONGEST_QUIET_SECONDS
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name]
