@@ -100,6 +100,12 @@ def held(connection: Connection, row: RowMapping) -> bool:
     return row["lease_until"] is not None and row["lease_until"] > now_seconds(connection)
 
 
+def is_former_run(connection: Connection, request_id: int, run_id: str) -> bool:
+    """Return whether a run was an earlier attempt of the request and has been replaced."""
+    here = (attempts.c.request_id == request_id) & (attempts.c.dagster_run_id == run_id)
+    return connection.execute(sa.select(attempts.c.attempt).where(here)).first() is not None
+
+
 def leased(connection: Connection) -> Sequence[RowMapping]:
     """Return the requests that have a lease, live or expired."""
     query = sa.select(requests).where(requests.c.lease_token.is_not(None), requests.c.status.not_in(FINAL))
