@@ -7,6 +7,7 @@ Paths inside a folder are relative bytes, because file names need not be UTF-8.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -60,6 +61,14 @@ def has_children(real_path: bytes) -> bool:
     """
     with os.scandir(real_path) as children:
         return next(children, None) is not None
+
+
+def stream_sha256(stream: BinaryIO) -> str:
+    """Return the SHA-256 of a stream from its present position, read through one small buffer."""
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 18):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def file_inode(info: os.stat_result) -> str:
