@@ -8,7 +8,7 @@ So nothing is taken from the editor's word: a raw element that is still there is
 and compared with the encoding of a fresh conversion of the same original.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.elements import Layout
@@ -122,7 +122,8 @@ def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], bytes]") 
 
 
 def _read_nested(element: "AnyElement") -> bytes:
-    for item in element.value if element.VR == "SQ" and not element.is_raw else ():
+    items: Iterable[Dataset] = element.value if element.VR == "SQ" and not element.is_raw else ()  # type: ignore[assignment]
+    for item in items:
         for nested in item:
             _read_nested(nested)
     return b""

@@ -132,9 +132,9 @@ def rewritten() -> Iterator[tuple[str, bytes, bytes, Rewritten]]:
 
 
 def raw_roots(dataset: Dataset) -> dict[int, object]:
-    """Root elements besides the touched ones and group lengths, raw where pydicom leaves them so."""
-    roots = {int(tag): e for tag, e in dataset.items() if tag not in TOUCHED and tag.element != 0}
-    return {tag: (e.VR, e.value or b"", e.length) if e.is_raw else e for tag, e in roots.items()}
+    """Root elements besides the touched ones and group lengths, as bytes where pydicom leaves them so."""
+    roots = {int(tag): e for tag, e in dataset.items() if tag not in TOUCHED | {0x00080005} and tag.element != 0}
+    return {tag: e.value or b"" if e.is_raw else e for tag, e in roots.items()}
 
 
 def test_the_default_script_changes_nothing_else_in_any_file() -> None:
@@ -146,6 +146,7 @@ def test_the_default_script_changes_nothing_else_in_any_file() -> None:
             different.append(path)
         assert (after.StudyDescription, after.PatientName, after.PatientID) == ("PROJECT", "SUBJECT", "SESSION"), path
         assert after.DeidentificationMethodCodeSequence[-1].CodingSchemeDesignator == "XNAT"
+        assert before.get("SpecificCharacterSet") == after.get("SpecificCharacterSet"), path
         pixels = next((before.get_item(tag) for tag in PIXELS if tag in before), None)
         assert result.pixel_sha256 == (pixels and hashlib.sha256(pixels.value).hexdigest()), path
     sys.stdout.write(f"{dict(roads)}\n")
