@@ -1,7 +1,7 @@
 """What an operator watches: heartbeats of the processes that must be alive, and counts of requests and files.
 
-Belongs here: heartbeats as rows of the `site` table, counts over whole tables. Does not belong here: when a heartbeat is
-too old (`services/health.py`).
+Belongs here: heartbeats as rows of the `site` table, counts over whole tables. Does not belong here: when a heartbeat
+is too old (`services/health.py`).
 """
 
 from __future__ import annotations
