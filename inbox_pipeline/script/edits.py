@@ -1,0 +1,108 @@
+"""What one application of a script has done to a data set, and how to undo it.
+
+Belongs here: the journal of replaced entries, the list of changes, warnings.
+Does not belong here: deciding what to change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.tag import BaseTag
+
+Entry = DataElement | RawDataElement
+Location = tuple[int, ...]
+"""Where an element or item lies: tag, item number, tag, ... from the root down."""
+
+_PIXEL_TAGS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one element.
+
+    `action` is `set` (given a value; perhaps created), `delete`, `empty` (its value or item was emptied), `create` (a
+    sequence, item or private creator made on the way), `recode` (same text, other character set), `pixels`, or, in
+    `Outcome.kept`, `keep`. `line` is the line of the script that did it.
+    """
+
+    location: Location
+    action: str
+    line: int
+
+    @property
+    def path(self) -> str:
+        """The concrete path, such as `(0040,0275)[0]/(0040,0007)`."""
+        return path_text(self.location)
+
+    @property
+    def file_meta(self) -> bool:
+        """Whether the element belongs to the file meta information (PS3.10 section 7.1)."""
+        return self.location[0] >> 16 == 2
+
+
+def path_text(location: Location) -> str:
+    """A location as scripts write it."""
+    text = ""
+    for position, number in enumerate(location):
+        if position % 2:
+            text += f"[{number}]"
+        else:
+            text += f"{'/' if text else ''}({number >> 16:04X},{number & 0xFFFF:04X})"
+    return text
+
+
+class Edits:
+    """The journal of one application. `line` is the line of the statement that runs."""
+
+    def __init__(self) -> None:
+        self.line = 0
+        self.changes: list[Change] = []
+        self.kept: list[Change] = []
+        self.warnings: list[str] = []
+        self._undo: list[Callable[[], object]] = []
+
+    def record(self, location: Location, action: str) -> None:
+        """Remember a change of the element or item at `location` by the statement that runs."""
+        self.changes.append(Change(location, action, self.line))
+
+    def keep(self, location: Location) -> None:
+        """Remember that the statement that runs asked for this element to stay as it is."""
+        self.kept.append(Change(location, "keep", self.line))
+
+    def warn(self, sentence: str) -> None:
+        """Remember a sentence about the statement that runs; it must hold no element's value."""
+        text = f"line {self.line}: {sentence}"
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def replace(self, dataset: Dataset, tag: int, entry: Entry | None) -> None:
+        """Put an entry into a data set, or take it out if None, so that `undo` restores what was there."""
+        before = dataset.get_item(BaseTag(tag), keep_deferred=True)
+        self._undo.append(lambda: _put(dataset, tag, before))
+        _put(dataset, tag, entry)
+
+    def did(self, undo: Callable[[], object]) -> None:
+        """Remember how to undo something that was done otherwise."""
+        self._undo.append(undo)
+
+    def undo(self) -> None:
+        """Restore everything, last edit first, and forget the changes."""
+        while self._undo:
+            self._undo.pop()()
+        self.changes.clear()
+        self.kept.clear()
+
+
+def _put(dataset: Dataset, tag: int, entry: Entry | None) -> None:
+    """Change one entry as pydicom's own methods do, but without their conversion of the entry's neighbours."""
+    key = BaseTag(tag)
+    if entry is None:
+        dataset._dict.pop(key, None)
+    else:
+        dataset._dict[key] = entry
+    if tag in _PIXEL_TAGS:
+        dataset._pixel_array, dataset._pixel_id = None, {}
+    if key.is_private_creator:
+        dataset._private_blocks = {}

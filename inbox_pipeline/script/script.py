@@ -1,0 +1,129 @@
+"""Scripts as other rooms use them: compile once, apply to many data sets.
+
+Belongs here: the choice of dialect, what an application gives back, the promise that an error changes nothing.
+Does not belong here: grammar, evaluation.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydicom import Dataset
+
+from inbox_pipeline.dicom.quiet import quiet
+from inbox_pipeline.script import nodes
+from inbox_pipeline.script.edits import Change, Edits
+from inbox_pipeline.script.errors import Place, RunError, ScriptError
+from inbox_pipeline.script.evaluate import Evaluator
+from inbox_pipeline.script.functions import check_call
+from inbox_pipeline.script.functions.registry import Context, Rejected, Services, UidProvider
+from inbox_pipeline.script.functions.uids import RememberedUids
+from inbox_pipeline.script.levels import Root
+from inbox_pipeline.script.lookup import parse_lookup
+from inbox_pipeline.script.parser import Parser
+from inbox_pipeline.script.source import Source
+from inbox_pipeline.script.tokens import Tokenizer
+
+_VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What applying a script did.
+
+    After a rejection the data set is as it was, and `changes` is empty. `kept` are elements that the script asked to
+    stay as they are. `warnings` are sentences with line numbers and without values.
+    """
+
+    rejected: bool
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+    kept: tuple[Change, ...] = ()
+
+    @cached_property
+    def root_tags(self) -> frozenset[int]:
+        """The tags of the root elements that were set, deleted, created or changed within."""
+        return frozenset(change.location[0] for change in self.changes if not change.file_meta)
+
+    @cached_property
+    def file_meta_tags(self) -> frozenset[int]:
+        """The tags of the elements of the file meta information that were changed."""
+        return frozenset(change.location[0] for change in self.changes if change.file_meta)
+
+    @cached_property
+    def kept_root_tags(self) -> frozenset[int]:
+        """The tags of the root elements that the script asked to stay, or in which it asked something to stay."""
+        return frozenset(change.location[0] for change in self.kept)
+
+
+class Script:
+    """A compiled script. One object may be applied to any number of data sets, by one thread at a time.
+
+    `digest` is the SHA-256 of the text in hexadecimal, `language` is "6.x" or "4.2", `version` the stated version.
+    """
+
+    def __init__(self, text: str, source: Source, statements: tuple[nodes.Statement, ...], services: Services) -> None:
+        self.text = text
+        self.digest = services.digest
+        self.language = "6.x"
+        self.statements = statements
+        self.source = source
+        self._services = services
+        self._uids = RememberedUids()
+
+    @cached_property
+    def version(self) -> str:
+        """The version that the script states first."""
+        notes = (node for node in self.statements if isinstance(node, nodes.Note) and node.keyword == "version")
+        return next(notes).text
+
+    def apply(
+        self,
+        dataset: Dataset,
+        variables: Mapping[str, str],
+        *,
+        ignore_rejection: bool = False,
+        uids: UidProvider | None = None,
+    ) -> Outcome:
+        """Edit a data set in place. Raises RunError, after which the data set is as it was.
+
+        `variables` are supplied values such as project, subject and session. Without `uids`, new UIDs are random and
+        mapped ones are remembered in this object.
+        """
+        edits = Edits()
+        try:
+            with quiet():
+                context = Context(Root(dataset, edits), edits, self._services, uids or self._uids, ignore_rejection)
+                Evaluator(self.source, context, variables).run(self.statements)
+        except Rejected:
+            edits.undo()
+            return Outcome(True, (), tuple(edits.warnings))
+        except RecursionError:
+            edits.undo()
+            raise RunError("the data set is nested too deeply", Place(edits.line or 1, 1, "")) from None
+        except BaseException:
+            edits.undo()
+            raise
+        return Outcome(False, tuple(edits.changes), tuple(edits.warnings), tuple(edits.kept))
+
+
+def compile_script(text: str, *, lookup: str | None = None, fetch: Callable[[str], str] | None = None) -> Script:
+    """Compile a script. Raises ScriptError with the place of the fault.
+
+    `lookup` is the text of the table that the function lookup reads. `fetch` is what getURL calls with a URL for the
+    text there; without it getURL fails when a script reaches it.
+    """
+    source = Source(text)
+    if not _VERSION_LINE.search(text):
+        raise ScriptError(_no_version(text), source.place(0))
+    statements = Parser(Tokenizer(source), check_call).script()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Script(text, source, statements, Services(digest, parse_lookup(lookup or ""), fetch))
+
+
+def _no_version(text: str) -> str:
+    if re.search(r"^\s+version\b", text, re.MULTILINE):
+        return "the word version must be the first on its line, without blanks before it"
+    return "no line states a version, so this is DicomEdit 4.2, which is not supported yet"
