@@ -5,9 +5,9 @@ Does not belong here: writing, deciding what changed.
 """
 
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement, RawDataElement
     from pydicom.dataset import FileMetaDataset
 
+_VR_NAMES = {vr: vr.decode("ascii") for vr in KNOWN_VRS}
 DEFER_BYTES = 1 << 18
 """Values longer than this stay in the file until they are looked at."""
 
@@ -32,13 +33,17 @@ def raw_elements(
     from pydicom.tag import BaseTag  # noqa: PLC0415
 
     raw: dict[int, DataElement | RawDataElement] = {}
+    implicit, little = layout
     for element in elements:
-        if not element.tag & 0xFFFF:
+        number, _, _, at, length, end = element
+        if not number & 0xFFFF:
             continue
-        tag, vr, value = BaseTag(element.tag), _vr(element), _value(stream, head, element)
-        if value is not None and not value and element.length == 0:
-            value = empty_value_for_VR(vr, raw=True)  # type: ignore[assignment]  # bytes or None with raw=True
-        raw[tag] = RawDataElement(tag, vr, element.length, value, element.value, layout.implicit, layout.little)
+        tag, vr = BaseTag(number), _vr(element)
+        if 0 < length <= DEFER_BYTES and end <= len(head) and number not in PIXEL_TAGS:
+            value: Any = head[at:end]
+        else:
+            value = _value(stream, head, element) if length else empty_value_for_VR(vr, raw=True)
+        raw[tag] = RawDataElement(tag, vr, length, value, at, implicit, little)
     return raw
 
 
@@ -46,7 +51,7 @@ def _vr(element: Element) -> str | None:
     """The stated VR; an undefined length that is not pixel data means a sequence (PS3.5 section 6.2.2)."""
     if element.length == UNDEFINED and element.tag not in PIXEL_TAGS:
         return "SQ"
-    return element.vr.decode("ascii") if element.vr else None
+    return _VR_NAMES[element.vr] if element.vr else None
 
 
 def _value(stream: BinaryIO, head: bytes, element: Element) -> bytes | None:

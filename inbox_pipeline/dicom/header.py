@@ -4,12 +4,12 @@ Belongs here: the fixed list of elements a scan needs, and the proof that the fi
 Does not belong here: decisions (a missing UID is None, the caller decides), walking folders, editing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from inbox_pipeline.dicom.elements import DEPTH_LIMIT, UNDEFINED, Element, root_elements
-from inbox_pipeline.dicom.errors import DicomDir
+from inbox_pipeline.dicom.errors import DicomDir, NotReadable
 from inbox_pipeline.dicom.preface import MEDIA_STORAGE_DIRECTORY, Preface, read_preface
 from inbox_pipeline.dicom.text import ascii_text, decode
 from inbox_pipeline.dicom.window import HEADER_LIMIT, INFLATED_LIMIT, Window
@@ -17,7 +17,8 @@ from inbox_pipeline.dicom.window import HEADER_LIMIT, INFLATED_LIMIT, Window
 LARGEST_TEXT = 1 << 16
 PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _CHARSET = 0x00080005
-_DIRECTORY_RECORDS = 0x00041220
+DIRECTORY_RECORDS = 0x00041220
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +102,40 @@ def read_header(
     """
     window = Window(stream, size, limit=header_limit)
     preface = read_preface(stream, window, inflated_limit=inflated_limit)
-    values, seen, end = _collect(preface, depth_limit)
-    if _DIRECTORY_RECORDS in seen or ascii_text(values.get(0x00080016, b"")) == MEDIA_STORAGE_DIRECTORY:
-        raise DicomDir("media storage directory")
+    values: dict[int, bytes] = {}
+    seen: set[int] = set()
+    try:
+        end = _collect(preface, depth_limit, values, seen)
+    except NotReadable:
+        refuse_directory(preface.names_directory, values.keys() | seen)
+        raise
+    names_directory = preface.names_directory or ascii_text(values.get(0x00080016, b"")) == MEDIA_STORAGE_DIRECTORY
+    refuse_directory(names_directory, values.keys() | seen)
     facts: dict[str, Any] = _meta_facts(preface)
     facts |= _ascii_facts(values) | _text_facts(values) | _integer_facts(values, preface.layout.little)
     regular = preface.regular and end == preface.data_set.size
     return Header(**facts, has_pixel_data=not seen.isdisjoint(PIXEL_TAGS), regular=regular)
 
 
-def _collect(preface: Preface, depth_limit: int) -> tuple[dict[int, bytes], set[int], int]:
-    """Wanted values by tag (the last one of duplicates, as pydicom), notable tags seen, and where the elements end."""
-    values: dict[int, bytes] = {}
-    seen: set[int] = set()
+def refuse_directory(names_directory: bool, tags: Collection[int]) -> None:
+    """Raise DicomDir for directory records, or for what is named a directory and is in no study and series.
+
+    An instance of a series that merely bears the directory's SOP class is not an index: it must not pass for one.
+    """
+    if DIRECTORY_RECORDS in tags or (names_directory and not (_STUDY in tags and _SERIES in tags)):
+        raise DicomDir("media storage directory")
+
+
+def _collect(preface: Preface, depth_limit: int, values: dict[int, bytes], seen: set[int]) -> int:
+    """Add wanted values by tag (the last one of duplicates, as pydicom) and notable tags; return where elements end."""
     window, end = preface.data_set, preface.start
     for element in root_elements(window, preface.start, preface.layout, depth_limit=depth_limit):
         end = element.end
         if element.tag in _WANTED:
             values[element.tag] = _value(window, element)
-        elif element.tag in PIXEL_TAGS or element.tag == _DIRECTORY_RECORDS:
+        elif element.tag in PIXEL_TAGS or element.tag == DIRECTORY_RECORDS:
             seen.add(element.tag)
-    return values, seen, end
+    return end
 
 
 def _value(window: Window, element: Element) -> bytes:

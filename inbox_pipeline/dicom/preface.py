@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout, head_at
-from inbox_pipeline.dicom.errors import DicomDir, Empty, NotDicom, Truncated
+from inbox_pipeline.dicom.errors import Empty, NotDicom, Truncated
 from inbox_pipeline.dicom.window import INFLATED_LIMIT, Inflated, Window
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -40,11 +40,16 @@ class Preface(NamedTuple):
     data_set: Window
     start: int
 
+    @property
+    def names_directory(self) -> bool:
+        """Whether the meta says that this is a Media Storage Directory."""
+        return _uid(self.meta_values.get(0x00020002)) == MEDIA_STORAGE_DIRECTORY
+
 
 def read_preface(stream: BinaryIO, window: Window, *, inflated_limit: int = INFLATED_LIMIT) -> Preface:
     """Read up to the first element of the data set.
 
-    Raises Empty, NotDicom, DicomDir, Truncated, Unparsable.
+    Raises Empty, NotDicom, Truncated, Unparsable.
     """
     if window.size == 0:
         raise Empty("0 bytes")
@@ -53,8 +58,6 @@ def read_preface(stream: BinaryIO, window: Window, *, inflated_limit: int = INFL
     if first == window.size:
         raise Truncated("nothing follows the prefix")
     meta, values = _read_meta(window, first)
-    if _uid(values.get(0x00020002)) == MEDIA_STORAGE_DIRECTORY:
-        raise DicomDir("media storage directory")
     start = max((element.end for element in meta.values()), default=first)
     stated = _uid(values.get(0x00020010))
     data_set = _inflate(stream, start, inflated_limit) if stated == DEFLATED else window

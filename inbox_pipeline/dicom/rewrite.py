@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
 from inbox_pipeline.dicom.elements import root_elements
-from inbox_pipeline.dicom.errors import DicomDir
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad
+from inbox_pipeline.dicom.header import refuse_directory
 from inbox_pipeline.dicom.meta import write_meta
 from inbox_pipeline.dicom.preface import MEDIA_STORAGE_DIRECTORY, Preface, read_preface
 from inbox_pipeline.dicom.quiet import quiet
@@ -78,18 +78,14 @@ def rewrite(
         elements = list(root_elements(preface.data_set, preface.start, preface.layout))
         fast = is_ordinary(preface, elements, size)
         road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
-        _refuse_directory(road.dataset)
+        names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
+        refuse_directory(names_directory, {element.tag for element in elements})
         edit(road.dataset)
         segments = [_frame(road.dataset, preface, head, zero_preamble), *road.segments()]
         digests = copy_segments(source, size, head, segments, dest)
         if isinstance(road, FullRoad):
             digests = _with_pixel(digests, road.pixel)
         return _result(digests, road.dataset, preface.transfer_syntax_uid, "fast" if fast else "full")
-
-
-def _refuse_directory(dataset: "Dataset") -> None:
-    if 0x00041220 in dataset or _text(dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY:
-        raise DicomDir("media storage directory")
 
 
 def _frame(dataset: "Dataset", preface: Preface, head: bytes, zero_preamble: bool) -> Segment:

@@ -154,6 +154,15 @@ def test_directory_by_meta_by_data_set_and_by_records() -> None:
             header(data)
 
 
+def test_a_damaged_directory_is_a_directory_and_a_misnamed_instance_is_none() -> None:
+    directory = "1.2.840.10008.1.3.10"
+    prefix = b"\0" * 128 + b"DICM" + meta(EXPLICIT, sop_class=directory)
+    with pytest.raises(DicomDir):
+        header(prefix + body(item(FileSetID="X"), EXPLICIT)[:-1])
+    misnamed = header(prefix + body(instance(SOPClassUID=directory), EXPLICIT))
+    assert misnamed.sop_class_uid == directory
+
+
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, RLE])
 def test_every_cut_is_seen_unless_it_falls_between_two_root_elements(syntax: str) -> None:
     data = part10(with_pixels(undefined(instance()), syntax), syntax)
