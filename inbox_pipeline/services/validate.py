@@ -33,7 +33,7 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     """Decide every pending file's session, scan or final disposition, and write the plan.
 
     Raises:
-        Rejected: `several_studies_one_label`, before any byte is written; `path_gone`, `project_not_found`.
+        Rejected: `several_studies_one_label`, before any byte is written; `path_gone`, `project_gone`.
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
@@ -89,11 +89,11 @@ def destination_of(connection: Connection, request: RowMapping | None, first_num
     """Return what the request and its project say about where sessions go.
 
     Raises:
-        Rejected: `project_not_found`.
+        Rejected: `project_gone`.
     """
     project = projects.get_project(connection, request["project_id"]) if request else None
     if request is None or project is None:
-        raise Rejected("project_not_found", "The destination project no longer exists.", "File a new request.")
+        raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
     labels = commits.archived_labels(connection, project["id"])
     return Destination(project["prearchive_code"], request["auto_archive"], labels, first_number)
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.requests import utc_now
-from inbox_pipeline.store.catalog.schema import instances, scans, session_locks, sessions, subjects
+from inbox_pipeline.store.catalog.schema import instances, request_sessions, scans, session_locks, sessions, subjects
 
 
 def archived_labels(connection: Connection, project_id: str) -> set[str]:
@@ -30,6 +30,17 @@ def label_exists(connection: Connection, project_id: str, label: str) -> bool:
     accession = sa.func.lower(sessions.c.accession) == key
     query = sa.select(sessions.c.id).where(sessions.c.state == "ARCHIVED").where(here | accession).limit(1)
     return connection.execute(query).first() is not None
+
+
+def timestamp_taken(connection: Connection, project_id: str, timestamp: str) -> bool:
+    """Return whether a session of the project, or one about to be committed, has that prearchive timestamp."""
+    made = sa.select(sessions.c.id).where(
+        sessions.c.project_id == project_id, sessions.c.prearchive_timestamp == timestamp
+    )
+    coming = sa.select(request_sessions.c.number).where(
+        request_sessions.c.project_id == project_id, request_sessions.c.intent_timestamp == timestamp
+    )
+    return any(connection.execute(query.limit(1)).first() for query in (made, coming))
 
 
 def take_lock(connection: Connection, project_id: str, label: str, request_id: int) -> bool:
@@ -51,6 +62,11 @@ def release_lock(connection: Connection, project_id: str, label: str, request_id
             session_locks.c.request_id == request_id,
         )
     )
+
+
+def release_all(connection: Connection, request_id: int) -> None:
+    """Release every lock that a request has."""
+    connection.execute(sa.delete(session_locks).where(session_locks.c.request_id == request_id))
 
 
 def find_subject(connection: Connection, project_id: str, name: str) -> RowMapping | None:

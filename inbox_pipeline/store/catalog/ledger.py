@@ -104,6 +104,12 @@ def counts(connection: Connection, request_id: int) -> dict[tuple[str, str], int
     return {(disposition, reason): int(n) for disposition, reason, n in connection.execute(query)}
 
 
+def total_bytes(connection: Connection, request_id: int) -> int:
+    """Return the size of everything that a request found, in bytes."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(ledger.c.bytes), 0)).where(ledger.c.request_id == request_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
     """Return the number of committed files of each of a request's sessions."""
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)

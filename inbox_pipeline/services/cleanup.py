@@ -1,0 +1,82 @@
+"""Deleting sources after an import, only as promise 1 allows (DESIGN section 2).
+
+Belongs here: the proof before each deletion. Does not belong here: how a file is deleted (`store/inbox.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.engine import RowMapping
+
+from inbox_pipeline.services.scan import open_folder
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.store.archive import file_sha256
+from inbox_pipeline.store.catalog import ledger, requests
+from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
+
+BATCH = 200
+
+
+def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
+    """Delete the sources whose archived bytes are proven, and return the request's cleanup state.
+
+    A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
+    again and matches its digest, and the source is still byte for byte what was imported. `done`: nothing that was
+    archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted.
+    """
+    with site.catalog.read() as connection:
+        request = requests.get(connection, request_id)
+        rows = ledger.deletable(connection, request_id)
+        counts = ledger.counts(connection, request_id)
+    if request is None or not request["cleanup"]:
+        return "off"
+    with open_folder(request["source_path"]) as folder:
+        proven = _proven_digests(site, rows, check)
+        left = _delete_all(site, folder, [row for row in rows if row["source_sha256"] in proven], check)
+    if any(disposition == "prearchived" for disposition, _ in counts):
+        return "pending"
+    return "partial" if left or any(row["source_sha256"] not in proven for row in rows) else "done"
+
+
+def _proven_digests(site: Site, rows: Sequence[RowMapping], check: Callable[[], None]) -> set[str]:
+    """Return the source digests whose archived file was read again and matches."""
+    proven = set()
+    for row in rows:
+        if row["disposition"] == "archived":
+            check()
+            path = site.settings.archive_path / row["archived_path"]
+            if path.is_file() and file_sha256(path) == row["archived_sha256"]:
+                proven.add(row["source_sha256"])
+    return proven
+
+
+def _delete_all(site: Site, folder: InboxFolder, rows: Sequence[RowMapping], check: Callable[[], None]) -> int:
+    """Delete sources in batches, each recorded once durable; return how many are left."""
+    left = 0
+    for start in range(0, len(rows), BATCH):
+        gone = []
+        for row in rows[start : start + BATCH]:
+            check()
+            deleted = _delete(folder, row)
+            gone += [row["id"]] if deleted else []
+            left += not deleted
+        with site.catalog.write() as connection:
+            ledger.mark_deleted(connection, gone)
+    return left
+
+
+def _delete(folder: InboxFolder, row: RowMapping) -> bool:
+    """Delete one source if it is what was imported; a source that is gone already counts as deleted."""
+    try:
+        with folder.open(row["source_path"]) as stream:
+            if stream_sha256(stream) != row["source_sha256"]:
+                return False
+        folder.unlink(row["source_path"])
+        folder.sync(row["source_path"])
+        folder.remove_empty_folders(row["source_path"])
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

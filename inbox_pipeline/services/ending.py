@@ -1,0 +1,106 @@
+"""How a request ends: counts and sessions to a verdict, written once.
+
+Belongs here: ending a request well, ending it early, and giving an attempt back. Does not belong here: the verdict's
+words (`intake/verdict.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.store.catalog import commits, leases, ledger, requests
+from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.catalog.engine import now_seconds
+
+FRUITLESS_LIMIT = 3
+RETRY_PAUSE_SECONDS = 5.0
+CLOSED_BY = {"cancelled": "cancelled"}
+
+
+def session_uri(session: RowMapping) -> str | None:
+    """Return the address of a session: the experiment once archived, else its place in the prearchive."""
+    if session["accession"]:
+        return f"/data/experiments/{session['accession']}"
+    if session["prearchive_timestamp"]:
+        folder = f"{session['prearchive_timestamp']}/{session['session_label']}"
+        return f"/data/prearchive/projects/{session['project_id']}/{folder}"
+    return None
+
+
+def end_request(
+    connection: Connection, request_id: int, stop: tuple[str, dict[str, Any]] | None = None, cleanup: str = "off"
+) -> Verdict:
+    """Give every file its final disposition, and the request its verdict; release its lease and locks.
+
+    Args:
+        stop: reason code and the fields of its sentence when the request ends early, else None.
+        cleanup: what became of the sources (Request JSON, `cleanup`).
+    """
+    if stop is not None:
+        ledger.close_pending(connection, request_id, CLOSED_BY.get(stop[0], "request_failed"))
+    planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
+    made = [s for s in planned if s["session_id"] is not None]
+    ends = [SessionEnd(s["number"], s["state"], s["reason"], s["accession"]) for s in made]
+    verdict = judge(ledger.counts(connection, request_id), ends, stop)
+    uris = [uri for uri in map(session_uri, made) if uri]
+    requests.update(
+        connection,
+        request_id,
+        status=verdict.status,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        verdict=verdict.sentence,
+        resolution=" ".join([verdict.sentence, *uris]),
+        phase="done",
+        cleanup_state=cleanup,
+        finished_at=requests.utc_now(),
+        cancel_requested=False,
+        fruitless=0,
+    )
+    leases.release(connection, request_id, verdict.reason)
+    commits.release_all(connection, request_id)
+    site_store.record(
+        connection, "system", "request.end", str(request_id), outcome=verdict.outcome, reason=verdict.reason
+    )
+    return verdict
+
+
+def give_back(connection: Connection, request_id: int, reason: str, stop: tuple[str, dict[str, Any]]) -> str:
+    """Queue the next attempt of a request whose attempt ended without a verdict, or end it after too many.
+
+    An attempt counts against the limit only if it made no file durable. Returns `queued` or `failed`.
+    """
+    row = requests.get(connection, request_id)
+    if row is None:
+        return "failed"
+    fruitless = 0 if leases.durable_files(connection, request_id, row["attempt"]) else row["fruitless"] + 1
+    if fruitless >= FRUITLESS_LIMIT:
+        end_request(connection, request_id, stop)
+        return "failed"
+    leases.release(connection, request_id, reason)
+    queued_at = now_seconds(connection) + RETRY_PAUSE_SECONDS * fruitless * (reason != "lease_expired")
+    requests.update(
+        connection,
+        request_id,
+        status="Queued",
+        phase="queued",
+        attempt=row["attempt"] + 1,
+        fruitless=fruitless,
+        queued_at=queued_at,
+        dagster_run_id=None,
+    )
+    return "queued"
+
+
+def reached(site: Site, request_id: int) -> dict[str, int]:
+    """Return the number of a request's files by disposition."""
+    with site.catalog.read() as connection:
+        counts = ledger.counts(connection, request_id)
+    totals: dict[str, int] = {}
+    for (disposition, _), n in counts.items():
+        totals[disposition] = totals.get(disposition, 0) + n
+    return totals

@@ -1,0 +1,361 @@
+"""Import requests as people see them: file, look, cancel, retry.
+
+Belongs here: the refusals of contract section 1.2 in their order, who may see a request, the Request JSON and ledger
+rows of DESIGN section 6. Does not belong here: HTTP, and the work on a request (`steps.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.intake.requests import (
+    MERGING,
+    ImportParameters,
+    is_archive_file,
+    read_parameters,
+    refuse_illegal_labels,
+    refuse_unsupported,
+)
+from inbox_pipeline.services.accounts import Account, may_edit
+from inbox_pipeline.services.ending import end_request, session_uri
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.store import inbox
+from inbox_pipeline.store.catalog import commits, leases, ledger, projects, requests
+from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.catalog.engine import now_seconds
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A filed request, or the active one that asks for the same."""
+
+    request_id: int
+    existing: bool
+
+
+def file_request(
+    site: Site,
+    account: Account,
+    parameters: Iterable[tuple[str, str]],
+    source: str = "rest",
+    only: Sequence[bytes] = (),
+) -> Filed:
+    """File an import request, or return the active one of the same user, path and parameters.
+
+    Args:
+        parameters: the query's pairs (contract section 1.1).
+        source: `rest` or `sweep`.
+        only: the files to import, relative to the path, when not the whole folder.
+
+    Raises:
+        Rejected: a refusal of contract section 1.2, in its order; nothing was created.
+    """
+    asked = read_parameters(parameters)
+    refuse_unsupported(asked)
+    real_path = _accepted_path(site, account, asked)
+    project_id = _accepted_project(site, account, asked.project_id)
+    refuse_illegal_labels(asked)
+    _refuse_folder(real_path)
+    _refuse_taken_label(site, project_id, asked)
+    return _insert(site, account, asked, real_path, project_id, source, only)
+
+
+def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any]:
+    """Return the Request JSON (DESIGN section 6); XNAT's members are left out while null.
+
+    Raises:
+        Rejected: `request_not_found`, also for a request of somebody else.
+    """
+    with site.catalog.read() as connection:
+        return _as_json(connection, _visible(connection, request_id, account))
+
+
+def list_requests(site: Site, account: Account, *, active: bool) -> list[dict[str, Any]]:
+    """Return the Request JSON of every request that the user may see; active ones have not ended."""
+    with site.catalog.read() as connection:
+        rows = requests.listing(connection, None if account.admin else account.login, active)
+        return [_as_json(connection, row) for row in rows]
+
+
+def ledger_rows(site: Site, request_id: int, account: Account) -> Iterator[dict[str, Any]]:
+    """Return the ledger's rows (DESIGN section 6), read batch by batch.
+
+    Raises:
+        Rejected: `request_not_found`, before the first row.
+    """
+    with site.catalog.read() as connection:
+        request = _visible(connection, request_id, account)
+    return _ledger(site, request)
+
+
+def cancel(site: Site, account: Account, request_id: int) -> None:
+    """Cancel a request: at once while it waits, else at its run's next look.
+
+    Raises:
+        Rejected: `request_not_found` or `request_final`.
+    """
+    with site.catalog.write() as connection:
+        row = _visible(connection, request_id, account)
+        if row["status"] in requests.FINAL:
+            raise refusal("request_final")
+        cancel_row(connection, row)
+        site_store.record(connection, account.login, "request.cancel", str(request_id))
+
+
+def cancel_row(connection: Connection, row: RowMapping) -> None:
+    """Cancel an unfinished request in the caller's transaction."""
+    if row["status"] == "Queued" and row["lease_token"] is None:
+        end_request(connection, row["id"], ("cancelled", {}))
+    else:
+        requests.update(connection, row["id"], cancel_requested=True)
+
+
+def retry(site: Site, account: Account, request_id: int) -> None:
+    """Queue another attempt for the files that a finished request did not archive.
+
+    Raises:
+        Rejected: `request_not_found`, `request_active` or `nothing_to_retry`.
+    """
+    with site.catalog.write() as connection:
+        row = _visible(connection, request_id, account)
+        if row["status"] not in requests.FINAL:
+            raise refusal("request_active")
+        if row["outcome"] == "complete":
+            raise refusal("nothing_to_retry")
+        reopen(connection, row)
+        again = {"status": "Queued", "phase": "queued", "attempt": row["attempt"] + 1, "dagster_run_id": None}
+        requests.update(connection, request_id, **again, queued_at=now_seconds(connection))
+        site_store.record(connection, account.login, "request.retry", str(request_id))
+
+
+def reopen(connection: Connection, row: RowMapping) -> None:
+    """Make an ended request workable again: its unfinished files pending, its verdict gone."""
+    ledger.reopen(connection, row["id"])
+    requests.update(
+        connection,
+        row["id"],
+        steps_done=0,
+        outcome=None,
+        reason=None,
+        verdict=None,
+        resolution=None,
+        finished_at=None,
+        cancel_requested=False,
+        cleanup_state="pending" if row["cleanup"] else "off",
+    )
+
+
+def _accepted_path(site: Site, account: Account, asked: ImportParameters) -> bytes:
+    """Contract 1.2, steps 3 to 6; whether a path exists is told only to those who may edit its project."""
+    root = site.settings.inbox_path
+    if not asked.path:
+        raise refusal("path_missing")
+    if not asked.path.startswith("/") or "\x00" in asked.path or "\\x00" in asked.path:
+        raise refusal("path_outside_inbox")
+    real_path = inbox.confined(asked.path, root)
+    if real_path is None:
+        raise refusal("path_outside_inbox")
+    inbox_project = inbox.first_component(real_path, root)
+    allowed = bool(inbox_project) and _editable(site, account, inbox_project) is not None
+    if not os.path.lexists(real_path) and (allowed or account.admin):
+        raise refusal("path_not_found")
+    if not allowed:
+        raise refusal("inbox_project_denied")
+    return real_path
+
+
+def _accepted_project(site: Site, account: Account, project_id: str) -> str:
+    """Contract 1.2, step 7; returns the project's ID as it is written in the catalog."""
+    if not project_id:
+        raise refusal("project_missing")
+    found = _editable(site, account, project_id)
+    if found is None:
+        raise refusal("project_denied")
+    return found
+
+
+def _editable(site: Site, account: Account, project_id: str) -> str | None:
+    with site.catalog.read() as connection:
+        project = projects.get_project(connection, project_id)
+    if project is None or not may_edit(site, account, project["id"]):
+        return None
+    return str(project["id"])
+
+
+def _refuse_folder(real_path: bytes) -> None:
+    """Contract 1.2, step 8."""
+    path = Path(os.fsdecode(real_path))
+    if not path.is_dir():
+        raise refusal("archive_file_not_supported" if is_archive_file(path.name) else "path_not_a_folder")
+    try:
+        if not inbox.has_children(real_path):
+            raise refusal("folder_empty")
+    except OSError:
+        raise refusal("folder_unreadable") from None
+
+
+def _refuse_taken_label(site: Site, project_id: str, asked: ImportParameters) -> None:
+    """Contract 1.2, step 9."""
+    if asked.session_label and asked.overwrite not in MERGING:
+        with site.catalog.read() as connection:
+            if commits.label_exists(connection, project_id, asked.session_label):
+                raise refusal("session_exists")
+
+
+def _insert(
+    site: Site,
+    account: Account,
+    asked: ImportParameters,
+    real_path: bytes,
+    project_id: str,
+    source: str,
+    only: Sequence[bytes],
+) -> Filed:
+    same_key = _same_key(account.login, real_path, asked.recorded, only)
+    with site.catalog.write() as connection:
+        for other in requests.active(connection):
+            if other["same_key"] == same_key:
+                return Filed(other["id"], existing=True)
+        subject = commits.find_subject(connection, project_id, asked.subject_label) if asked.subject_label else None
+        values = {
+            "username": account.login,
+            "source": source,
+            "source_path": real_path,
+            "parameters": asked.recorded,
+            "same_key": same_key,
+            "project_id": project_id,
+            "subject_label": subject["label"] if subject else asked.subject_label,
+            "session_label": asked.session_label,
+            "only_listed": bool(only),
+            "auto_archive": asked.auto_archive,
+            "cleanup": asked.cleanup,
+            "cleanup_state": "pending" if asked.cleanup else "off",
+        }
+        request_id = requests.insert(connection, values, only)
+        site_store.record(connection, account.login, "request.file", str(request_id), project=project_id, source=source)
+    return Filed(request_id, existing=False)
+
+
+def _same_key(login: str, real_path: bytes, parameters: dict[str, str], only: Sequence[bytes]) -> str:
+    named = {name: value for name, value in parameters.items() if name != "path"}
+    digest = hashlib.sha256(json.dumps([login, sorted(named.items())]).encode() + real_path)
+    for source_path in sorted(only):
+        digest.update(b"\x00" + source_path)
+    return digest.hexdigest()
+
+
+def _visible(connection: Connection, request_id: int, account: Account) -> RowMapping:
+    row = requests.get(connection, request_id)
+    if row is None or not (account.admin or row["username"] == account.login):
+        raise refusal("request_not_found")
+    return row
+
+
+def _as_json(connection: Connection, row: RowMapping) -> dict[str, Any]:
+    request_id = row["id"]
+    xnat = {
+        "id": request_id,
+        "enabled": True,
+        "created": _milliseconds(row["created_at"]),
+        "timestamp": _milliseconds(row["updated_at"]),
+        "disabled": 0,
+        "username": row["username"],
+        "sessionPath": _shown(row["source_path"]),
+        "status": row["status"],
+        "cleanupAfterImport": row["cleanup"],
+        "resolution": row["resolution"],
+        "parameters": row["parameters"],
+    }
+    ours = {
+        "outcome": row["outcome"],
+        "verdict": row["verdict"],
+        "phase": row["phase"],
+        "reason": row["reason"],
+        "files": _files(ledger.counts(connection, request_id)),
+        "sessions": _sessions(connection, request_id),
+        "bytes": row["bytes"],
+        "attempt": row["attempt"],
+        "dagster_run_id": row["dagster_run_id"],
+        "cleanup": row["cleanup_state"],
+        "created_at": row["created_at"].isoformat(),
+        "finished_at": row["finished_at"].isoformat() if row["finished_at"] else None,
+    }
+    return {name: value for name, value in xnat.items() if value is not None} | ours
+
+
+def _files(counts: dict[tuple[str, str], int]) -> dict[str, Any]:
+    by_disposition: dict[str, int] = {}
+    by_reason: dict[str, int] = {}
+    for (disposition, reason), n in sorted(counts.items()):
+        by_disposition[disposition] = by_disposition.get(disposition, 0) + n
+        by_reason[reason] = by_reason.get(reason, 0) + n
+    return {"found": sum(counts.values()), "by_disposition": by_disposition, "by_reason": by_reason}
+
+
+def _sessions(connection: Connection, request_id: int) -> list[dict[str, Any]]:
+    files = ledger.session_counts(connection, request_id)
+    return [
+        {
+            "project": session["project_id"],
+            "subject": session["subject_label"],
+            "session": session["session_label"],
+            "uri": session_uri(session),
+            "state": session["state"],
+            "files": files.get(session["number"], 0),
+            "reason": session["reason"],
+            "findings": session["findings"],
+        }
+        for session in requests.planned_sessions(connection, request_id)
+    ]
+
+
+def _ledger(site: Site, request: RowMapping) -> Iterator[dict[str, Any]]:
+    after: bytes | None = None
+    while True:
+        with site.catalog.read() as connection:
+            batch = ledger.rows(connection, request["id"], after)
+        for row in batch:
+            yield _ledger_row(request, row)
+        if len(batch) < ledger.BATCH:
+            return
+        after = batch[-1]["source_path"]
+
+
+def _ledger_row(request: RowMapping, row: RowMapping) -> dict[str, Any]:
+    committed = row["disposition"] in ledger.COMMITTED
+    return {
+        "source_path": _shown(row["source_path"]),
+        "disposition": row["disposition"],
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "bytes": row["bytes"],
+        "source_sha256": row["source_sha256"],
+        "archived_path": row["archived_path"],
+        "archived_sha256": row["archived_sha256"] if committed else None,
+        "project": request["project_id"],
+        "session": row["session_label"],
+        "scan": row["scan_label"],
+        "sop_instance_uid": row["sop_instance_uid"] if committed else None,
+        "deleted_at": row["deleted_at"].isoformat() if row["deleted_at"] else None,
+        "subject": row["subject_label"],
+        "warnings": row["warnings"],
+    }
+
+
+def _shown(path: bytes) -> str:
+    """Return a path as text; bytes that are not UTF-8 are written as escapes."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _milliseconds(moment: dt.datetime) -> int:
+    return int(moment.timestamp() * 1000)

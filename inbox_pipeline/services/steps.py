@@ -1,0 +1,234 @@
+"""The four steps of an import, as the pipeline runs them: each takes or resumes the lease, works, and reports.
+
+Belongs here: which step runs when, what a step reports, and what its failure means for the request. Does not belong
+here: the steps' work (`scan.py`, `validate.py`, `anonymize.py`, `commit.py`, `cleanup.py`) and Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
+from inbox_pipeline.services.accounts import get_account, may_edit
+from inbox_pipeline.services.anonymize import anonymize
+from inbox_pipeline.services.cleanup import clean_up
+from inbox_pipeline.services.commit import commit_sessions, settle_intents
+from inbox_pipeline.services.ending import end_request, give_back, reached
+from inbox_pipeline.services.lease import Keeper, hold, lost
+from inbox_pipeline.services.scan import scan
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.validate import validate
+from inbox_pipeline.store.catalog import leases, ledger, requests
+from inbox_pipeline.store.staging import Staging
+
+STEPS = ("scan", "validate", "anonymize", "archive")
+STATUS = {"scan": "Trawling", "validate": "Trawling", "anonymize": "Importing", "archive": "Importing"}
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step shows an operator: a sentence, facts by name, a row per series, a row per session; ids and counts."""
+
+    sentence: str
+    facts: dict[str, int | float | str | bool] = field(default_factory=dict)
+    series: list[dict[str, str | int | float]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+
+def run_step(site: Site, request_id: int, step: str, *, run_id: str) -> StepReport:
+    """Run one step of a request, and before it every earlier step that is not done.
+
+    Raises:
+        Rejected: the run may not work on this request, or the request has ended Failed with that reason.
+        Unavailable: the attempt was given back; another will follow, or the request has ended Failed.
+        LeaseLost: another attempt has taken over.
+        Cancelled: the request was cancelled and has ended.
+    """
+    began = time.monotonic()
+    with hold(site, request_id, run_id) as keeper:
+        try:
+            sentence = _advance(site, keeper, step)
+        except LeaseLost:
+            raise
+        except Cancelled:
+            _stop(site, keeper, "cancelled", {})
+            raise
+        except Rejected as error:
+            raise _ended(site, keeper, error) from None
+        except Unavailable as error:
+            _give_back(site, keeper, error)
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the request visibly, without its message
+            raise _ended(site, keeper, _fault(error)) from None
+    return _report(site, request_id, step, sentence, time.monotonic() - began)
+
+
+def _advance(site: Site, keeper: Keeper, step: str) -> str:
+    """Run the steps up to `step` that are not done yet, and return what the last one says."""
+    request_id = keeper.lease.request_id
+    staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
+    staging.take_over()
+    with site.catalog.read() as connection:
+        row = requests.get(connection, request_id)
+    done = row["steps_done"] if row else 0
+    sentence = "This step was done already."
+    for number in range(done, STEPS.index(step) + 1):
+        name = STEPS[number]
+        keeper.check()
+        _note(site, keeper, status=STATUS[name], phase=name)
+        sentence = _RUN[name](site, keeper, staging)
+        if name != STEPS[-1]:
+            _note(site, keeper, steps_done=number + 1)
+    return sentence
+
+
+def _scan(site: Site, keeper: Keeper, _staging: Staging) -> str:
+    require_rights(site, keeper.lease.request_id)
+    scan(site, keeper.lease.request_id, keeper.check)
+    totals = reached(site, keeper.lease.request_id)
+    with site.catalog.write() as connection:
+        size = ledger.total_bytes(connection, keeper.lease.request_id)
+        leases.update_held(connection, keeper.lease, bytes=size)
+    return f"{sum(totals.values()):,} files found, {totals.get('pending', 0):,} of them can be imported."
+
+
+def require_rights(site: Site, request_id: int) -> None:
+    """Check again, when the work begins, that whoever asked may still ask.
+
+    Raises:
+        Rejected: `user_gone` or `rights_gone`.
+    """
+    with site.catalog.read() as connection:
+        row = requests.get(connection, request_id)
+    account = get_account(site, row["username"]) if row else None
+    if row is None or account is None:
+        raise Rejected("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request.")
+    if not may_edit(site, account, row["project_id"]):
+        raise Rejected("rights_gone", "The user who asked may no longer edit the project.", "Ask its owner.")
+
+
+def _validate(site: Site, keeper: Keeper, _staging: Staging) -> str:
+    validate(site, keeper.lease.request_id, keeper.check)
+    with site.catalog.read() as connection:
+        planned = len(requests.planned_sessions(connection, keeper.lease.request_id))
+    files = reached(site, keeper.lease.request_id).get("pending", 0)
+    return f"{files:,} files make {planned:,} sessions."
+
+
+def _anonymize(site: Site, keeper: Keeper, staging: Staging) -> str:
+    anonymize(site, keeper.lease, staging, keeper.check)
+    files = reached(site, keeper.lease.request_id).get("pending", 0)
+    return f"{files:,} files anonymized and staged."
+
+
+def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
+    request_id = keeper.lease.request_id
+    commit_sessions(site, keeper.lease, staging, keeper.check)
+    _note(site, keeper, status="Processed", phase="cleanup")
+    cleanup = clean_up(site, request_id, _lease_only(keeper))
+    staging.remove()
+    with site.catalog.write() as connection:
+        if not leases.update_held(connection, keeper.lease, steps_done=len(STEPS)):
+            raise lost(request_id)
+        return end_request(connection, request_id, None, cleanup).sentence
+
+
+_RUN: dict[str, Callable[[Site, Keeper, Staging], str]] = {
+    "scan": _scan,
+    "validate": _validate,
+    "anonymize": _anonymize,
+    "archive": _archive,
+}
+
+
+def _lease_only(keeper: Keeper) -> Callable[[], None]:
+    """Return a check that a cancel does not stop: once sessions are committed, the request is finished."""
+
+    def check() -> None:
+        try:
+            keeper.check()
+        except Cancelled:
+            return
+
+    return check
+
+
+def _note(site: Site, keeper: Keeper, **values: Any) -> None:
+    with site.catalog.write() as connection:
+        if not leases.update_held(connection, keeper.lease, **values):
+            raise lost(keeper.lease.request_id)
+
+
+def _stop(site: Site, keeper: Keeper, code: str, fields: dict[str, Any]) -> None:
+    """End the request early: settle open commits, empty staging, write the verdict."""
+    staging = Staging(site.settings.staging_path, keeper.lease.request_id, keeper.lease.token)
+    settle_intents(site, keeper.lease, staging)
+    with site.catalog.write() as connection:
+        if not leases.update_held(connection, keeper.lease, steps_done=0):
+            raise lost(keeper.lease.request_id)
+        end_request(connection, keeper.lease.request_id, (code, fields))
+    staging.remove()
+
+
+def _ended(site: Site, keeper: Keeper, error: Rejected) -> Rejected:
+    """End the request Failed for a permanent reason, and return the error with its verdict sentence."""
+    _stop(site, keeper, error.code, error.data)
+    with site.catalog.read() as connection:
+        row = requests.get(connection, keeper.lease.request_id)
+    return Rejected(error.code, str(row["verdict"]) if row else error.sentence, "", error.data)
+
+
+def _fault(error: Exception) -> Rejected:
+    """Return an unexpected exception as one of ours: its kind and place, never its message, which may hold values."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    kind = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+    return Rejected("internal_error", f"An unexpected fault of kind {kind} stopped the work.", "", {"error": kind})
+
+
+def _give_back(site: Site, keeper: Keeper, error: InboxError) -> None:
+    with site.catalog.write() as connection:
+        if leases.update_held(connection, keeper.lease, phase="queued"):
+            give_back(connection, keeper.lease.request_id, error.code, ("storage_failed", {"error": error.code}))
+
+
+def _report(site: Site, request_id: int, step: str, sentence: str, seconds: float) -> StepReport:
+    with site.catalog.read() as connection:
+        row = requests.get(connection, request_id)
+        counts = ledger.counts(connection, request_id)
+        series = ledger.series_table(connection, request_id)
+        sessions = requests.planned_sessions(connection, request_id)
+    facts: dict[str, int | float | str | bool] = {"files": sum(counts.values()), "seconds": round(seconds, 3)}
+    for (disposition, reason), n in sorted(counts.items()):
+        facts[f"{disposition}: {reason}"] = n
+    size = int(row["bytes"]) if row else 0
+    facts |= {"bytes": size, "bytes per second": round(size / seconds) if seconds > 0 else 0}
+    if row and row["outcome"]:
+        facts |= {"outcome": row["outcome"], "status": row["status"], "cleanup": row["cleanup_state"]}
+    return StepReport(sentence, facts, [_series(line) for line in series], [_session(s) for s in sessions])
+
+
+def _series(line: Any) -> dict[str, str | int | float]:
+    return {
+        "session": line["session_number"],
+        "scan": line["scan_label"],
+        "modality": line["modality"],
+        "disposition": line["disposition"],
+        "files": line["files"],
+        "source bytes": int(line["bytes"]),
+        "written bytes": int(line["written"]),
+    }
+
+
+def _session(session: Any) -> dict[str, Any]:
+    return {
+        "session": session["number"],
+        "state": session["state"],
+        "reason": session["reason"] or "",
+        "accession": session["accession"] or "",
+        "findings": ", ".join(f"{f['code']} ({f['count']})" for f in session["findings"]),
+    }
