@@ -111,6 +111,7 @@ REFUSALS = [
         ("folder_unreadable", "The folder cannot be read by the server.", "Let the server's user read it."),
         ("folder_empty", "The folder is empty.", "Wait until the files have been copied, then import it again."),
         ("parameter_invalid", "The parameter {name} cannot be used.", "Correct it."),
+        ("request_malformed", "The request cannot be read.", "Check its query and body against docs/http-api.md."),
         (
             "script_invalid",
             "The anonymization script does not compile: {error}",
@@ -133,6 +134,11 @@ REFUSALS = [
     *_refusals(
         403,
         ("forbidden", "You may not do that.", "Ask the project's owner or an administrator."),
+        (
+            "cross_site",
+            "Another web site made the browser send this request.",
+            "Send it from this server's own pages, or from a client that is not a browser.",
+        ),
     ),
     *_refusals(
         404,
@@ -140,6 +146,10 @@ REFUSALS = [
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
         ("user_not_found", "There is no such user.", "Check the name."),
+    ),
+    *_refusals(
+        405,
+        ("method_not_allowed", "This address does not answer that method.", "Use a method named in the header Allow."),
     ),
     *_refusals(
         409,
@@ -151,6 +161,10 @@ REFUSALS = [
         ("request_active", "The request is still running.", "Wait for it, or cancel it."),
         ("request_final", "The request has ended already.", "Retry it, or file a new one."),
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
+    ),
+    *_refusals(
+        413,
+        ("body_too_large", "The request's body is too large.", "Send the parameters in the query."),
     ),
 ]
 

@@ -112,7 +112,7 @@ def _summary(counts: Mapping[tuple[str, str], int], sessions: Sequence[SessionEn
     """Say how many files ended where, and name the sessions by number and accession id."""
     found = sum(counts.values())
     archived = sum(n for (disposition, _), n in counts.items() if disposition == "archived")
-    parts = [f"{archived:,} of {found:,} {_plural(found, 'file')} archived{_where(sessions)}"]
+    parts = [f"{archived:,} of {found:,} {plural(found, 'file')} archived{_where(sessions)}"]
     rest = sorted(
         ((n, reason) for (disposition, reason), n in counts.items() if n and disposition != "archived"), reverse=True
     )
@@ -125,8 +125,9 @@ def _where(sessions: Sequence[SessionEnd]) -> str:
     if not names:
         return ""
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return f" in {len(names):,} {_plural(len(names), 'session')} ({shown})"
+    return f" in {len(names):,} {plural(len(names), 'session')} ({shown})"
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """Return the noun in the number that fits the count."""
     return noun if count == 1 else noun + "s"

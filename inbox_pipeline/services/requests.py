@@ -30,7 +30,7 @@ from inbox_pipeline.services.accounts import Account, may_edit
 from inbox_pipeline.services.ending import end_request, session_uri
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
-from inbox_pipeline.store.catalog import commits, leases, ledger, projects, requests
+from inbox_pipeline.store.catalog import commits, ledger, projects, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 
@@ -61,13 +61,23 @@ def file_request(
         Rejected: a refusal of contract section 1.2, in its order; nothing was created.
     """
     asked = read_parameters(parameters)
+    real_path, project_id = accept(site, account, asked)
+    return _insert(site, account, asked, real_path, project_id, source, only)
+
+
+def accept(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes, str]:
+    """Return the real path and the project of a request that may be filed.
+
+    Raises:
+        Rejected: a refusal of contract section 1.2, in its order.
+    """
     refuse_unsupported(asked)
     real_path = _accepted_path(site, account, asked)
     project_id = _accepted_project(site, account, asked.project_id)
     refuse_illegal_labels(asked)
     _refuse_folder(real_path)
     _refuse_taken_label(site, project_id, asked)
-    return _insert(site, account, asked, real_path, project_id, source, only)
+    return real_path, project_id
 
 
 def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
+from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.services.accounts import get_account, may_edit
 from inbox_pipeline.services.anonymize import anonymize
 from inbox_pipeline.services.cleanup import clean_up
@@ -117,7 +118,7 @@ def _validate(site: Site, keeper: Keeper, _staging: Staging) -> str:
     with site.catalog.read() as connection:
         planned = len(requests.planned_sessions(connection, keeper.lease.request_id))
     files = reached(site, keeper.lease.request_id).get("pending", 0)
-    return f"{files:,} files make {planned:,} sessions."
+    return f"{files:,} {plural(files, 'file')} make {planned:,} {plural(planned, 'session')}."
 
 
 def _anonymize(site: Site, keeper: Keeper, staging: Staging) -> str:

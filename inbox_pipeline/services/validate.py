@@ -28,6 +28,9 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, ledger, projects, requests
 from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
 
+Row = RowMapping | Mapping[str, Any]
+"""A ledger or request row, from the catalog or, in a dry run, from memory."""
+
 
 def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     """Decide every pending file's session, scan or final disposition, and write the plan.
@@ -51,12 +54,12 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     with open_folder(request["source_path"]) as folder:
         verdicts, digests = judge(folder, rows, committed, check)
         kept = [row for row in rows if row["id"] not in verdicts]
-        sessions = plan(folder, kept, destination)
+        sessions = plan_rows(folder, kept, destination)
     _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions)
 
 
 def judge(
-    folder: InboxFolder, rows: Sequence[RowMapping], committed: Mapping[str, str], check: Callable[[], None]
+    folder: InboxFolder, rows: Sequence[Row], committed: Mapping[str, str], check: Callable[[], None]
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Return the reason of each file that is no longer imported, and the digests that were read to decide."""
     copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in rows]
@@ -75,7 +78,7 @@ def judge(
     return judge_copies(readable, digests, committed) | unread, digests
 
 
-def plan(folder: InboxFolder, rows: Iterable[RowMapping], destination: Destination) -> list[PlannedSession]:
+def plan_rows(folder: InboxFolder, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
     """Return the sessions that ledger rows make; reads one header per study for its order."""
     files = [facts(row) for row in rows]
     firsts: dict[str, bytes] = {}
@@ -85,7 +88,7 @@ def plan(folder: InboxFolder, rows: Iterable[RowMapping], destination: Destinati
     return plan_sessions(files, order, destination)
 
 
-def destination_of(connection: Connection, request: RowMapping | None, first_number: int) -> Destination:
+def destination_of(connection: Connection, request: Row | None, first_number: int) -> Destination:
     """Return what the request and its project say about where sessions go.
 
     Raises:
@@ -98,7 +101,7 @@ def destination_of(connection: Connection, request: RowMapping | None, first_num
     return Destination(project["prearchive_code"], request["auto_archive"], labels, first_number)
 
 
-def facts(row: RowMapping) -> FileFacts:
+def facts(row: Row) -> FileFacts:
     """Return what the plan must know of a ledger row."""
     return FileFacts(
         row_id=row["id"],
@@ -128,7 +131,7 @@ def _order(folder: InboxFolder, source_path: bytes) -> tuple[str, ...]:
     return (header.study_date or "", header.study_time or "", header.study_instance_uid or "")
 
 
-def _refuse_one_label(site: Site, request_id: int, rows: Sequence[RowMapping], label: str | None) -> None:
+def _refuse_one_label(site: Site, request_id: int, rows: Sequence[Row], label: str | None) -> None:
     studies = studies_under_one_label((facts(row) for row in rows), label)
     if studies:
         with site.catalog.write() as connection:
@@ -145,22 +148,22 @@ def _write(
     site: Site,
     request_id: int,
     project_id: str,
-    rows: Sequence[RowMapping],
+    rows: Sequence[Row],
     verdicts: Mapping[int, str],
     digests: Mapping[int, str],
     sessions: Sequence[PlannedSession],
 ) -> None:
     placed = {row_id: (session.number, scan) for session in sessions for row_id, scan in session.scans.items()}
     changes = [_change(row, verdicts.get(row["id"]), digests.get(row["id"]), placed.get(row["id"])) for row in rows]
-    plan_rows = [_plan_row(request_id, project_id, session) for session in sessions]
+    planned = [_plan_row(request_id, project_id, session) for session in sessions]
     for start in range(0, len(changes), ledger.BATCH):
         with site.catalog.write() as connection:
             ledger.update_rows(connection, changes[start : start + ledger.BATCH])
     with site.catalog.write() as connection:
-        requests.replace_plan(connection, request_id, plan_rows)
+        requests.replace_plan(connection, request_id, planned)
 
 
-def _change(row: RowMapping, verdict: str | None, digest: str | None, place: tuple[int, str] | None) -> dict[str, Any]:
+def _change(row: Row, verdict: str | None, digest: str | None, place: tuple[int, str] | None) -> dict[str, Any]:
     number, scan = place or (None, None)
     return {
         "row_id": row["id"],
