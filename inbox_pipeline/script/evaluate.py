@@ -10,8 +10,8 @@ from inbox_pipeline.script.errors import Failure, RunError
 from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.functions.attributes import delete_spots, remove_all_private_tags
 from inbox_pipeline.script.functions.registry import Argument, Context, Result, Void
-from inbox_pipeline.script.patterns import compiled
 from inbox_pipeline.script.places import find, need_singular, place_for
+from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.texts import set_text

@@ -7,7 +7,7 @@ import re
 
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.functions.registry import Argument, Context, Function
-from inbox_pipeline.script.patterns import compiled
+from inbox_pipeline.script.regex import compiled
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
 _PLACEHOLDER = re.compile(r"\{\s*([0-9]{1,4})\s*\}")

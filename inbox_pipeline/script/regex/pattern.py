@@ -1,0 +1,56 @@
+"""Compiled regular expressions, as conditions and functions use them.
+
+Belongs here: whole matches, searches, groups. Does not belong here: how a match is found.
+"""
+
+from functools import lru_cache
+
+from inbox_pipeline.script.errors import Failure
+from inbox_pipeline.script.regex.machine import Machine
+from inbox_pipeline.script.regex.program import Compiler
+from inbox_pipeline.script.regex.reader import Reader
+
+MAX_CHARACTERS = 10_000
+
+
+class Pattern:
+    """A regular expression of java.util.regex. Raises Failure if it is none, or is not supported, with the reason."""
+
+    def __init__(self, text: str) -> None:
+        if len(text) > MAX_CHARACTERS:
+            raise Failure(f"a regular expression may have at most {MAX_CHARACTERS} characters")
+        reader = Reader(text)
+        tree = reader.read()
+        self._groups = reader.groups
+        compiler = Compiler(registers=2 * self._groups + 2)
+        self._program = compiler.program(tree)
+        self._registers = compiler.registers
+
+    def whole(self, text: str) -> bool:
+        """Whether the whole text matches. Raises Failure if finding out takes too long."""
+        return Machine(text, self._registers).run(self._program, 0, len(text).__eq__) is not None
+
+    def group(self, text: str, number: int) -> str | None:
+        """The text of a group of the first match anywhere; None without a match or if the group took no part.
+
+        Raises Failure if there is no such group or if finding out takes too long.
+        """
+        if not 0 <= number <= self._groups:
+            raise Failure("the regular expression has no group of that number")
+        machine = Machine(text, self._registers)
+        for at in range(len(text) + 1):
+            found = machine.run(self._program, at, _anywhere)
+            if found:
+                begin, end = found[2 * number : 2 * number + 2]
+                return None if begin < 0 or end < 0 else text[begin:end]
+        return None
+
+
+def _anywhere(end: int) -> bool:
+    return True
+
+
+@lru_cache(maxsize=512)
+def compiled(text: str) -> Pattern:
+    """The expression, compiled once. Raises Failure as Pattern does."""
+    return Pattern(text)
