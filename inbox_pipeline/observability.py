@@ -2,9 +2,9 @@
 
 Belongs here: the formatter and filter that every server process sets up once. Does not belong here: what is logged.
 
-Only messages of this package and of a few named libraries are written out. Of any other logger a line tells the
-logger, level, module and line; of an exception its class and place. A message or a traceback of a library may hold a
-value read from a file, a path or a parameter. Messages of pydicom and of Python's warnings are dropped.
+Only messages of this package and of a few named libraries are written out. Of any other logger a warning or error
+tells the logger, level, module and line; of an exception its class and place. A message or a traceback of a library
+may hold a value read from a file, a path or a parameter. Messages of pydicom and of Python's warnings are dropped.
 """
 
 from __future__ import annotations
@@ -23,11 +23,21 @@ DROPPED = ("pydicom", "py.warnings")
 
 
 class ValueFilter(logging.Filter):
-    """Drops records of loggers whose messages hold values read from files."""
+    """Drops records of loggers whose messages hold values read from files, and chatter that is withheld anyway.
+
+    Args:
+        trusted: loggers, with those below them, whose messages are written out.
+    """
+
+    def __init__(self, trusted: tuple[str, ...] = TRUSTED) -> None:
+        super().__init__()
+        self._trusted = trusted
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record may be written at all."""
-        return not _under(record.name, DROPPED)
+        if _under(record.name, DROPPED):
+            return False
+        return record.levelno >= logging.WARNING or _under(record.name, self._trusted)
 
 
 class JsonFormatter(logging.Formatter):
@@ -80,7 +90,7 @@ def configure_logging(
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter(trusted))
-    handler.addFilter(ValueFilter())
+    handler.addFilter(ValueFilter(trusted))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -1,0 +1,173 @@
+"""Our own API under `/api/v1/`: what XNAT's routes cannot say. Errors are RFC 9457 problems.
+
+Belongs here: requests, their ledger, cancel, retry and plan. Does not belong here: XNAT's routes, and rules.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr
+from starlette.responses import Response, StreamingResponse
+
+from inbox_pipeline.services import requests
+from inbox_pipeline.services.plan import plan
+from inbox_pipeline.web.answers import PROBLEM, json_answer
+from inbox_pipeline.web.identity import Known, Served
+from inbox_pipeline.web.parameters import Pairs
+from inbox_pipeline.web.xnat_import import Number
+
+LEDGER_BATCH = 500
+LEDGER_MEMBERS = (
+    "source_path",
+    "disposition",
+    "reason",
+    "detail",
+    "bytes",
+    "source_sha256",
+    "archived_path",
+    "archived_sha256",
+    "project",
+    "session",
+    "scan",
+    "sop_instance_uid",
+    "deleted_at",
+)
+"""The ledger's fixed members (the CSV header when there are no rows); the rows themselves may have more."""
+
+CSV = "text/csv; charset=utf-8"
+JSONL = "application/x-ndjson"
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "hint", "retryable"],
+    "properties": {
+        "type": {"type": "string", "description": "/help/errors/<code>, a page of this server"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "the cause, in one sentence"},
+        "code": {"type": "string", "description": "stable reason code"},
+        "hint": {"type": "string", "description": "what to do next"},
+        "retryable": {"type": "boolean"},
+        "instance": {"type": "string", "description": "urn:uuid of this exchange, as in X-Request-Id"},
+    },
+}
+PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "A refusal or fault.", "content": {PROBLEM: {"schema": _PROBLEM_SCHEMA}}}
+}
+
+Parameters = Annotated[
+    dict[str, StrictStr | StrictBool | StrictInt],
+    Body(
+        description="The parameters of the import service: `path` and `PROJECT_ID` (or `project`) are required.",
+        examples=[{"path": "/data/inbox/P1/session7", "project": "P1", "subject": "S1", "cleanupAfterImport": False}],
+    ),
+]
+
+Rows = list[dict[str, Any]]
+
+router = APIRouter(prefix="/api/v1", responses=PROBLEM_ANSWER)
+
+
+class PlanOrder(BaseModel):
+    """What a plan is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: StrictStr = ""
+    project: StrictStr = ""
+    subject: StrictStr | None = None
+    session: StrictStr | None = None
+
+
+@router.post("/requests", status_code=201, response_model=None)
+def file_request(parameters: Parameters, account: Known, site: Served) -> Response:
+    """File an import request: 201, or 200 with the same request while an equal one of yours is active."""
+    filed = requests.file_request(site, account, _pairs(parameters), source="api")
+    status = requests.request_json(site, filed.request_id, account)
+    location = {"Location": f"/api/v1/requests/{filed.request_id}"}
+    return json_answer(status, 200 if filed.existing else 201, location)
+
+
+@router.get("/requests", response_model=None)
+def list_requests(account: Known, site: Served, active: bool = False) -> Response:
+    """List your requests, or everybody's as administrator; `active=true` leaves out those that have ended."""
+    return json_answer({"requests": requests.list_requests(site, account, active=active)})
+
+
+@router.get("/requests/{request_id}", response_model=None)
+def show_request(account: Known, site: Served, number: Number) -> Response:
+    """Tell how a request is doing."""
+    return json_answer(requests.request_json(site, number, account))
+
+
+@router.get("/requests/{request_id}/ledger", response_model=None)
+def show_ledger(
+    account: Known, site: Served, number: Number, format: Literal["csv", "jsonl"] = "csv"
+) -> StreamingResponse:
+    """Stream the ledger: one row per file found, as CSV or as JSON lines."""
+    rows = iter(requests.ledger_rows(site, number, account))
+    first = list(islice(rows, LEDGER_BATCH))
+    members = list(first[0]) if first else list(LEDGER_MEMBERS)
+    lines, media_type = (_CsvLines(members), CSV) if format == "csv" else (_json_lines, JSONL)
+    name = f'attachment; filename="ledger-{number}.{format}"'
+    headers = {"content-type": media_type, "content-disposition": name}
+    return StreamingResponse(_pieces(first, rows, lines), headers=headers)
+
+
+@router.post("/requests/{request_id}/cancel", status_code=202, response_model=None)
+def cancel(account: Known, site: Served, number: Number) -> Response:
+    """Ask a request to stop; it ends at its next look, within ten seconds."""
+    requests.cancel(site, account, number)
+    return json_answer(requests.request_json(site, number, account), 202)
+
+
+@router.post("/requests/{request_id}/retry", status_code=202, response_model=None)
+def retry(account: Known, site: Served, number: Number) -> Response:
+    """Queue an ended request again for the files that did not reach their destination."""
+    requests.retry(site, account, number)
+    return json_answer(requests.request_json(site, number, account), 202)
+
+
+@router.post("/plan", response_model=None)
+def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
+    """Say what an import would do, per session and file, writing nothing."""
+    return json_answer(plan(site, account, order.path, order.project, order.subject, order.session))
+
+
+def _pairs(parameters: dict[str, str | bool | int]) -> Pairs:
+    """Return JSON members as the pairs that a query would hold."""
+    return [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in parameters.items()]
+
+
+def _pieces(first: Rows, rows: Iterator[dict[str, Any]], lines: Callable[[Rows], bytes]) -> Iterator[bytes]:
+    """Yield the rows in pieces worth sending."""
+    yield lines(first)
+    while batch := list(islice(rows, LEDGER_BATCH)):
+        yield lines(batch)
+
+
+class _CsvLines:
+    """Writes rows as CSV (RFC 4180), the header before the first."""
+
+    def __init__(self, members: list[str]) -> None:
+        self._out = io.StringIO(newline="")
+        self._writer = csv.DictWriter(self._out, members)
+        self._writer.writeheader()
+
+    def __call__(self, batch: Rows) -> bytes:
+        self._writer.writerows(batch)
+        written = self._out.getvalue().encode()
+        self._out.seek(0)
+        self._out.truncate()
+        return written
+
+
+def _json_lines(batch: Rows) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in batch).encode("ascii")

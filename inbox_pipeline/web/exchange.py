@@ -1,0 +1,119 @@
+"""What surrounds every exchange: its id, security headers, the access log, metrics, and the last line against faults.
+
+Belongs here: the outermost ASGI layer. Does not belong here: anything that depends on a route.
+
+The access log holds method, route template, status, milliseconds and request id. Paths, queries, bodies and messages of
+exceptions may hold patient values and are never written.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inbox_pipeline.web.answers import internal_error
+from inbox_pipeline.web.metrics import Metrics
+
+ACCESS = logging.getLogger("inbox_pipeline.access")
+FAULTS = logging.getLogger("inbox_pipeline.web")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+NO_ROUTE = "(none)"
+
+SECURITY_HEADERS = {
+    b"content-security-policy": b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+}
+
+
+class ResponseBroken(Exception):
+    """A fault struck after the answer had begun; the connection must end, so that nobody takes it for complete."""
+
+
+@dataclass
+class Exchange:
+    """One request and its answer."""
+
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    cookies: list[str] = field(default_factory=list)
+    status: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that every answer carries, and the cookies that the handlers have set."""
+        own = [(b"x-request-id", self.request_id.encode())]
+        return own + [(b"set-cookie", cookie.encode("latin-1")) for cookie in self.cookies]
+
+
+def exchange_of(connection: HTTPConnection) -> Exchange:
+    """Return the exchange that a request belongs to."""
+    exchange: Exchange = connection.scope["inbox_exchange"]
+    return exchange
+
+
+class ExchangeLayer:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = scope["inbox_exchange"] = Exchange()
+        try:
+            await self._guarded(scope, receive, _decorated(send, exchange), exchange)
+        finally:
+            self._record(scope, exchange)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        """Answer 500 to a fault; its message goes nowhere."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception as fault:  # noqa: BLE001 - the last line; the fault is logged without its message
+            fields = {"request_id": exchange.request_id, "route": _route(scope)}
+            FAULTS.error("Unhandled fault.", exc_info=fault, extra={"fields": fields})
+            if exchange.status:
+                exchange.status = HTTPStatus.INTERNAL_SERVER_ERROR
+                raise ResponseBroken from None
+            await internal_error(scope, exchange.request_id)(scope, receive, send)
+
+    def _record(self, scope: Scope, exchange: Exchange) -> None:
+        seconds = time.perf_counter() - exchange.started
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = _route(scope)
+        self._metrics.observe(method, route, exchange.status, seconds)
+        fields: dict[str, Any] = {"method": method, "route": route, "status": int(exchange.status)}
+        fields |= {"ms": round(seconds * 1000, 1), "request_id": exchange.request_id}
+        ACCESS.info("request", extra={"fields": fields})
+
+
+def _decorated(send: Send, exchange: Exchange) -> Send:
+    """Return a `send` that adds the headers of every answer and notes its status."""
+
+    async def decorated(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            given = list(message.get("headers", []))
+            names = {name.lower() for name, _ in given}
+            defaults = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in names]
+            message = {**message, "headers": given + defaults + exchange.headers()}
+        await send(message)
+
+    return decorated
+
+
+def _route(scope: Scope) -> str:
+    """Return the template of the matched route, never the path itself."""
+    return str(getattr(scope.get("route"), "path", None) or NO_ROUTE)

@@ -1,0 +1,157 @@
+"""XNAT's logins, alias tokens, and the few answers that its clients ask for when they connect.
+
+Belongs here: what `xnatpy` and `pyxnat` do before and after their work (`xnat-contract` sections 6 and 7.1). Does not
+belong here: imports and their status. `/data/version` is absent on purpose: clients take a 404 there for a modern XNAT.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services import accounts
+from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.web.answers import json_answer, text
+from inbox_pipeline.web.identity import (
+    Caller,
+    Known,
+    Served,
+    current_caller,
+    forget_session,
+    open_session,
+    presented_session,
+    refuse_other_sites_always,
+    set_session_cookie,
+)
+from inbox_pipeline.web.parameters import Form, Query, last
+
+XNAT_VERSION = "1.9.1"
+"""The release whose behaviour is reproduced; clients choose by it."""
+
+router = APIRouter(include_in_schema=False)
+tokens = APIRouter(
+    prefix="/data/services/tokens", include_in_schema=False, dependencies=[Depends(refuse_other_sites_always)]
+)
+
+
+@router.api_route("/data/services/auth", methods=["PUT", "POST"])
+def log_in(request: Request, site: Served, form: Form) -> Response:
+    """Start a session for `username` and `password` of the form, and answer its id."""
+    account = accounts.authenticate(site, _text(last(form, "username")), _text(last(form, "password")))
+    return text(open_session(request, account))
+
+
+@router.get("/data/auth")
+def who_am_i(account: Known) -> Response:
+    """Say who is logged in."""
+    return text(f"User '{account.login}' is logged in")
+
+
+@router.api_route("/data/JSESSION", methods=["GET", "POST"])
+def session(
+    request: Request, caller: Annotated[Caller, Depends(current_caller)], site: Served, query: Query
+) -> Response:
+    """Answer the session's id, starting one if there is none; `CSRF=true` appends a token."""
+    session_id = caller.session_id
+    if session_id is None:
+        session_id = open_session(request, caller.account)
+    else:
+        set_session_cookie(request, session_id)
+    token = f";XNAT_CSRF={site.secret.digest('csrf', session_id)}" if last(query, "CSRF").lower() == "true" else ""
+    return text(session_id + token)
+
+
+@router.delete("/data/JSESSION")
+def log_out(request: Request, site: Served) -> Response:
+    """End the session of the cookie; one that has ended already is no error."""
+    session_id = presented_session(request)
+    if session_id is None:
+        raise refusal("unauthenticated")
+    accounts.end_session(site, session_id)
+    forget_session(request)
+    return text("")
+
+
+@router.get("/xapi/siteConfig/buildInfo")
+def build_info(_account: Known) -> Response:
+    """Say which XNAT this behaves like, and what it really is."""
+    own = {"application": "inbox_pipeline", "applicationVersion": version("inbox-pipeline")}
+    return json_answer({"version": XNAT_VERSION} | own)
+
+
+@router.get("/xapi/schemas")
+def schemas(_account: Known) -> Response:
+    """List the XML schemas for browsing: none, which is enough to connect and import."""
+    return json_answer([])
+
+
+@router.get("/data/search/elements")
+def search_elements(_account: Known) -> Response:
+    """List the searchable types: none."""
+    return json_answer({"ResultSet": {"Result": []}})
+
+
+@tokens.get("/issue")
+def issue_token(account: Known, site: Served) -> Response:
+    """Issue an alias token for oneself."""
+    return json_answer(accounts.issue_token(site, account))
+
+
+@tokens.get("/issue/user/{login}")
+def issue_token_for(login: str, account: Known, site: Served) -> Response:
+    """Issue an alias token for a user: oneself, or anybody as administrator."""
+    return json_answer(accounts.issue_token(site, _for_user(site, account, login)))
+
+
+@tokens.get("/show")
+def show_tokens(account: Known, site: Served) -> Response:
+    """List one's own alias tokens without their secrets."""
+    return json_answer(accounts.list_tokens(site, account))
+
+
+@tokens.get("/validate/{alias}/{secret}")
+def validate_token(alias: str, secret: str, account: Known, site: Served) -> Response:
+    """Answer whose token that is, as `{"valid": login}`; `{}` for none."""
+    login = accounts.validate_token(site, alias, secret)
+    if login is None:
+        return json_answer({})
+    _for_user(site, account, login)
+    return json_answer({"valid": login})
+
+
+@tokens.get("/invalidate/{alias}/{secret}")
+def invalidate_token(alias: str, secret: str, account: Known, site: Served) -> Response:
+    """End an alias token: one's own, or anybody's as administrator."""
+    login = accounts.validate_token(site, alias, secret)
+    if login is None:
+        raise refusal("not_found")
+    _for_user(site, account, login)
+    accounts.invalidate_token(site, alias, secret)
+    return json_answer({"result": "OK"})
+
+
+def _for_user(site: Site, account: Account, login: str) -> Account:
+    """Return the account of `login` if the sender may act for it.
+
+    Raises:
+        Rejected: `forbidden`, or `user_not_found` for an administrator.
+    """
+    if login == account.login:
+        return account
+    if not account.admin:
+        raise refusal("forbidden")
+    other = accounts.get_account(site, login)
+    if other is None:
+        raise refusal("user_not_found")
+    return other
+
+
+def _text(value: str) -> str:
+    """Return a credential from a form whose bytes may not be UTF-8."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
