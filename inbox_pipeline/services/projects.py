@@ -189,7 +189,7 @@ def active_script(site: Site, project_id: str | None) -> StoredScript | None:
 
 def ensure_default_script(site: Site) -> None:
     """Store XNAT's default site script as version 1 when the site has no script yet."""
-    from inbox_pipeline.script import DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - the language loads only where it is used
+    from inbox_pipeline.script import DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - it loads pydicom, half a second
 
     if active_script(site, None) is None:
         store_script(site, "system", DEFAULT_SITE_SCRIPT)
@@ -199,15 +199,16 @@ def check_script(text: str) -> None:
     """Compile a script.
 
     Raises:
-        Rejected: `script_invalid`, with `line`, `column` and `message` in its data.
+        Rejected: `script_invalid`, with `line`, `column`, `message` and `source` (that line) in its data.
     """
     from inbox_pipeline.script import ScriptError, compile_script  # noqa: PLC0415 - as above
 
     try:
         compile_script(text)
     except ScriptError as error:
-        rejected = refusal("script_invalid", error=f"line {error.line}, column {error.column}: {error}")
-        rejected.data.update(line=error.line, column=error.column, message=str(error))
+        place = {"line": error.line, "column": error.column, "message": error.message, "source": error.source_line}
+        rejected = refusal("script_invalid", error=f"line {error.line}, column {error.column}: {error.message}")
+        rejected.data.update(place)
         raise rejected from None
 
 

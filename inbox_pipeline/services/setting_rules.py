@@ -19,6 +19,8 @@ SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "
 PROJECT_SETTINGS = frozenset(
     {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
 )
+NOT_BUILT_YET = frozenset({"options", "strict_identifiers", "strict_script"})
+"""Settings that would promise a protection which comes with the de-identification release; they stay off until then."""
 LONGEST_QUIET_SECONDS = 30 * 86400
 _LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64}
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
@@ -43,8 +45,8 @@ def check_setting(name: str, value: Any, known: Container[str]) -> None:
     """
     if name == "policy" and value == "basic":
         raise refusal("policy_not_supported")
-    if name == "options" and value:
-        raise refusal("not_supported", name="options")
+    if name in NOT_BUILT_YET and value:
+        raise refusal("not_supported", name=name)
     if name not in known or not _allowed(name, value):
         raise refusal("parameter_invalid", name=name)
 
