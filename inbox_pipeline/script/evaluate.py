@@ -4,19 +4,46 @@ Belongs here: order, variables, conditions, what each statement does. Does not b
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from inbox_pipeline.script import nodes
 from inbox_pipeline.script.errors import Failure, RunError
-from inbox_pipeline.script.functions import FUNCTIONS
+from inbox_pipeline.script.functions import FUNCTIONS, check_call
 from inbox_pipeline.script.functions.attributes import delete_spots, remove_all_private_tags
 from inbox_pipeline.script.functions.registry import Argument, Context, Result, Void
+from inbox_pipeline.script.parser import Parser
 from inbox_pipeline.script.places import find, need_singular, place_for
 from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.texts import set_text
+from inbox_pipeline.script.tokens import Tokenizer
 
 Variables = dict[str, Argument]
+
+
+@dataclass(frozen=True)
+class Program6:
+    """A parsed DicomEdit 6 script."""
+
+    source: Source
+    statements: tuple[nodes.Statement, ...]
+    version: str
+    language = "6.x"
+
+    def run(self, context: Context, variables: Mapping[str, str]) -> None:
+        """Edit the data set of a context. Raises RunError, Rejected."""
+        Evaluator(self.source, context, variables).run(self.statements)
+
+
+def program(source: Source) -> Program6:
+    """The program of a script. Raises ScriptError."""
+    statements = Parser(Tokenizer(source), check_call).script()
+    notes = (node for node in statements if isinstance(node, nodes.Note) and node.keyword == "version")
+    version = next(notes, None)
+    if version is None:
+        raise source.error("the version is stated only inside a block or behind a continued line", 0)
+    return Program6(source, statements, version.text)
 
 
 class Evaluator:

@@ -39,9 +39,13 @@ class Level:
 
     @cached_property
     def _shadow(self) -> Dataset:
-        shadow = copy.copy(self.dataset)
-        shadow._dict = dict(self.dataset.items())
-        return shadow
+        return self.copied()
+
+    def copied(self) -> Dataset:
+        """A data set of the same entries, in which pydicom may convert, add and replace elements."""
+        twin = copy.copy(self.dataset)
+        twin._dict = dict(self.dataset.items())
+        return twin
 
     def tags(self) -> list[int]:
         """All tags in order."""

@@ -13,18 +13,17 @@ from functools import cached_property
 from pydicom import Dataset
 
 from inbox_pipeline.dicom.quiet import quiet
-from inbox_pipeline.script import nodes
 from inbox_pipeline.script.edits import Change, Edits
-from inbox_pipeline.script.errors import Place, RunError, ScriptError
-from inbox_pipeline.script.evaluate import Evaluator
-from inbox_pipeline.script.functions import check_call
+from inbox_pipeline.script.errors import Place, RunError
+from inbox_pipeline.script.evaluate import Program6
+from inbox_pipeline.script.evaluate import program as program6
 from inbox_pipeline.script.functions.registry import Context, Rejected, Services, UidProvider
 from inbox_pipeline.script.functions.uids import RememberedUids
+from inbox_pipeline.script.legacy import Program42
+from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.lookup import parse_lookup
-from inbox_pipeline.script.parser import Parser
 from inbox_pipeline.script.source import Source
-from inbox_pipeline.script.tokens import Tokenizer
 
 _VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
 
@@ -64,20 +63,14 @@ class Script:
     `digest` is the SHA-256 of the text in hexadecimal, `language` is "6.x" or "4.2", `version` the stated version.
     """
 
-    def __init__(self, text: str, source: Source, statements: tuple[nodes.Statement, ...], services: Services) -> None:
+    def __init__(self, text: str, program: Program6 | Program42, services: Services) -> None:
         self.text = text
         self.digest = services.digest
-        self.language = "6.x"
-        self.statements = statements
-        self.source = source
+        self.language = program.language
+        self.version = program.version
+        self._program = program
         self._services = services
         self._uids = RememberedUids()
-
-    @cached_property
-    def version(self) -> str:
-        """The version that the script states first."""
-        notes = (node for node in self.statements if isinstance(node, nodes.Note) and node.keyword == "version")
-        return next(notes).text
 
     def apply(
         self,
@@ -96,7 +89,7 @@ class Script:
         try:
             with quiet():
                 context = Context(Root(dataset, edits), edits, self._services, uids or self._uids, ignore_rejection)
-                Evaluator(self.source, context, variables).run(self.statements)
+                self._program.run(context, variables)
         except Rejected:
             edits.undo()
             return Outcome(True, (), tuple(edits.warnings))
@@ -113,17 +106,11 @@ def compile_script(text: str, *, lookup: str | None = None, fetch: Callable[[str
     """Compile a script. Raises ScriptError with the place of the fault.
 
     `lookup` is the text of the table that the function lookup reads. `fetch` is what getURL calls with a URL for the
-    text there; without it getURL fails when a script reaches it.
+    text there; without it getURL fails when a script reaches it. A script of which no line begins with the word
+    version is DicomEdit 4.2.
     """
     source = Source(text)
-    if not _VERSION_LINE.search(text):
-        raise ScriptError(_no_version(text), source.place(0))
-    statements = Parser(Tokenizer(source), check_call).script()
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Script(text, source, statements, Services(digest, parse_lookup(lookup or ""), fetch))
-
-
-def _no_version(text: str) -> str:
-    if re.search(r"^\s+version\b", text, re.MULTILINE):
-        return "the word version must be the first on its line, without blanks before it"
-    return "no line states a version, so this is DicomEdit 4.2, which is not supported yet"
+    services = Services(digest, parse_lookup(lookup or ""), fetch)
+    program = program6(source) if _VERSION_LINE.search(text) else program42(source)
+    return Script(text, program, services)

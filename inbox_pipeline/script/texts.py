@@ -14,13 +14,17 @@ _UNICODE = "ISO_IR 192"
 _DEFAULT_REPERTOIRE = frozenset(["", "ISO_IR 6", "ISO 2022 IR 6"])
 
 
-def set_text(level: Level, tag: int, text: str) -> None:
-    """Store text in an element, creating it if it is missing. Raises Failure if its VR cannot hold the text."""
+def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
+    """Store text in an element, creating it if it is missing. Raises Failure if its VR cannot hold the text.
+
+    A new element that no dictionary knows gets the VR `unknown`.
+    """
     try:
         if tag == CHARSET:
             _set_charset(level, text)
         else:
             vr = level.vr(tag)
+            vr = unknown if vr == "UN" and not level.has(tag) else vr
             _make_room(level, vr, text)
             level.put(values.element_from_text(tag, vr, text), "set")
     except Failure as failure:

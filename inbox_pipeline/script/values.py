@@ -103,17 +103,17 @@ def _shortest_single(value: float) -> str:
 
 def element_from_text(tag: int, vr: str, text: str) -> DataElement:
     """A new element of that VR that holds the text. Raises Failure if a numeric VR cannot hold it."""
-    return _element(tag, vr, _value_from_text(vr, text))
+    return element_with(tag, vr, _value_from_text(vr, text))
 
 
 def emptied(element: DataElement) -> DataElement:
     """A new element, equal in tag and VR, without a value; a sequence without items."""
-    return _element(int(element.tag), element.VR, _value_from_text(element.VR, ""))
+    return element_with(int(element.tag), element.VR, _value_from_text(element.VR, ""))
 
 
 def sequence_element(tag: int) -> DataElement:
     """A new sequence without items."""
-    return _element(tag, "SQ", Sequence())
+    return element_with(tag, "SQ", Sequence())
 
 
 def standard_vr(tag: int) -> str:
@@ -126,7 +126,8 @@ def standard_vr(tag: int) -> str:
         return "UL" if tag & 0xFFFF == 0 else "UN"
 
 
-def _element(tag: int, vr: str, value: object) -> DataElement:
+def element_with(tag: int, vr: str, value: object) -> DataElement:
+    """A new element with a value that is what pydicom expects for the VR."""
     return DataElement(BaseTag(tag), vr, value, already_converted=True, validation_mode=IGNORE)
 
 

@@ -3,7 +3,7 @@
 Belongs here: the one table of them. Does not belong here: a function.
 """
 
-from inbox_pipeline.script.functions import attributes, dates, network, text, uids
+from inbox_pipeline.script.functions import attributes, dates, network, pixels, text, uids
 from inbox_pipeline.script.functions.registry import Function
 
 FUNCTIONS: dict[str, Function] = {
@@ -12,9 +12,8 @@ FUNCTIONS: dict[str, Function] = {
     **dates.FUNCTIONS,
     **attributes.FUNCTIONS,
     **network.FUNCTIONS,
+    **pixels.FUNCTIONS,
 }
-NOT_YET = frozenset(["alterPixels"])
-"""Functions of the language that this release does not have."""
 
 _HINTS = {
     "urlEncode": "urlEncode exists in DicomEdit 4.2 only",
@@ -28,8 +27,6 @@ def check_call(name: str, count: int) -> str | None:
     function = FUNCTIONS.get(name)
     if function is not None:
         return None if function.accepts(count) else f"{name} takes {function.arity}"
-    if name in NOT_YET:
-        return f"{name} is not supported yet"
     return _HINTS.get(name) or f"there is no function {name}{_similar(name)}"
 
 

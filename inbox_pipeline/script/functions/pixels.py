@@ -1,0 +1,173 @@
+"""The function alterPixels (dicomedit specification 3.6).
+
+Belongs here: its arguments, decoding where needed, and the attributes that say what was done.
+Does not belong here: arithmetic on pixel data.
+"""
+
+import copy
+import re
+
+from pydicom import Dataset
+from pydicom.pixels.utils import decompress
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from inbox_pipeline.script import pixels, texts, values
+from inbox_pipeline.script.errors import Failure
+from inbox_pipeline.script.functions.registry import VOID, Argument, Context, Function, Void
+from inbox_pipeline.script.levels import Level, Root
+
+_IMAGE_GROUP = 0x0028
+_PIXEL_DATA, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
+_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
+_TRANSFER_SYNTAX, _BURNED_IN = 0x00020010, 0x00280301
+_METHOD, _METHOD_CODES = 0x00120063, 0x00120064
+_METHOD_TEXT = "DicomEdit alterPixels"
+_CODE = {0x00080100: "113101", 0x00080102: "DCM", 0x00080104: "Clean Pixel Data Option"}
+"""PS3.16 CID 7050."""
+
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
+_PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*(-?[0-9]{1,9})\s*")
+_SIDES = {"l": "left", "t": "top", "r": "right", "b": "bottom"}
+_FILLS = frozenset(["v", "value", "r", "g", "b", "red", "green", "blue"])
+
+
+def _alter_pixels(context: Context, arguments: list[Argument]) -> Void:
+    shape, area, kind, colour = (context.needed(argument) for argument in arguments)
+    if shape.strip().lower() != "rectangle" or kind.strip().lower() != "solid":
+        raise Failure('only the shape "rectangle" and the fill "solid" exist')
+    rectangle = _rectangle(area)
+    if not set(_parameters(colour)) <= _FILLS:
+        raise Failure("the fill is described by v=, or red=, green= and blue=")
+    root = context.root
+    if any(root.has(tag) for tag in _FLOATS):
+        raise Failure("pixel data of floating point numbers cannot be altered")
+    if not root.has(_PIXEL_DATA):
+        context.edits.warn("there is no pixel data to alter; nothing was done")
+        return VOID
+    _alter(context, rectangle)
+    return VOID
+
+
+def _rectangle(text: str) -> pixels.Rectangle:
+    sides = {_SIDES.get(name, name): number for name, number in _parameters(text).items()}
+    if set(sides) != set(_SIDES.values()):
+        raise Failure("a rectangle is described by l=, t=, r= and b=")
+    return pixels.Rectangle(**sides)
+
+
+def _parameters(text: str) -> dict[str, int]:
+    """Numbers by lower-case name from `name=number, ...`. Raises Failure."""
+    matches = [_PARAMETER.fullmatch(part) for part in text.split(",") if part.strip()]
+    if any(match is None for match in matches):
+        raise Failure("parameters are written name=number, separated by commas")
+    return {match[1].lower(): int(match[2]) for match in matches if match}
+
+
+def _alter(context: Context, rectangle: pixels.Rectangle) -> None:
+    root = context.root
+    area = rectangle.clipped(_number(root, 0x00280011), _number(root, 0x00280010))
+    if area is None:
+        context.edits.warn("the rectangle lies outside the image; nothing was done")
+        return
+    syntax = _transfer_syntax(root)
+    if syntax not in _NATIVE:
+        _decode(root, syntax)
+    element = root.element(_PIXEL_DATA)
+    value = element.value if element is not None else None
+    if not isinstance(value, bytes):
+        raise Failure("the pixel data cannot be read", root.path(_PIXEL_DATA))
+    vr = root.vr(_PIXEL_DATA)
+    root.put(values.element_with(_PIXEL_DATA, vr, pixels.fill(value, _layout(root), area)), "pixels")
+    _say_so(context, syntax)
+
+
+def _transfer_syntax(root: Root) -> str:
+    stated = root.meta.text(_TRANSFER_SYNTAX) if root.meta else None
+    if stated:
+        return stated
+    implicit, little = root.dataset.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
+
+
+def _layout(root: Root) -> pixels.Layout:
+    photometric, samples = root.text(0x00280004) or "", _number(root, 0x00280002, 1)
+    return pixels.Layout(
+        rows=_number(root, 0x00280010),
+        columns=_number(root, 0x00280011),
+        frames=_number(root, 0x00280008, 1),
+        samples=samples,
+        bits=_number(root, 0x00280100),
+        planar=_number(root, 0x00280006, 0) == 1,
+        photometric=photometric if samples == 3 else "",
+        stored=_number(root, 0x00280101, 8),
+    )
+
+
+def _number(root: Root, tag: int, default: int | None = None) -> int:
+    text = root.text(tag)
+    if not text and default is not None:
+        return default
+    if not text or not text.isdecimal():
+        raise Failure("pixel data cannot be altered without this number", root.path(tag))
+    return int(text)
+
+
+def _decode(root: Root, syntax: str) -> None:
+    """Replace compressed pixel data by native, colours as RGB, and the attributes that describe it."""
+    scratch = _scratch(root, syntax)
+    try:
+        decompress(scratch, as_rgb=True, generate_instance_uid=False)
+        decoded = {int(tag): scratch[tag] for tag in _described(scratch)}
+    except Exception as error:  # noqa: BLE001 - decoders raise anything
+        message = f"pixel data of this transfer syntax cannot be decoded here ({type(error).__name__})"
+        raise Failure(message, root.path(_PIXEL_DATA)) from None
+    for tag, element in decoded.items():
+        if root.element(tag) != element:
+            root.put(element, "set")
+    for tag in _OFFSET_TABLES:
+        if root.has(tag):
+            root.remove(tag)
+
+
+def _described(dataset: Dataset) -> list[BaseTag]:
+    """The tags of the pixel data and of what describes it, after decoding."""
+    return [tag for tag, _ in dataset.items() if tag.group == _IMAGE_GROUP or tag == _PIXEL_DATA]
+
+
+def _scratch(root: Root, syntax: str) -> Dataset:
+    """A data set of its own that pydicom may decode."""
+    scratch = root.copied()
+    scratch.file_meta = copy.deepcopy(scratch.file_meta)
+    scratch.file_meta.TransferSyntaxUID = UID(syntax)
+    return scratch
+
+
+def _say_so(context: Context, syntax: str) -> None:
+    """Record what was done: transfer syntax, no burned-in annotation, method and its code."""
+    root = context.root
+    if syntax == ExplicitVRBigEndian:
+        context.edits.warn("the transfer syntax stays big endian")
+    elif syntax != ExplicitVRLittleEndian:
+        texts.set_text(root.need_meta(), _TRANSFER_SYNTAX, ExplicitVRLittleEndian)
+    texts.set_text(root, _BURNED_IN, "NO")
+    methods = (root.text(_METHOD) or "").split("\\")
+    if _METHOD_TEXT not in methods:
+        texts.set_text(root, _METHOD, "\\".join([*filter(None, methods), _METHOD_TEXT]))
+    items = root.need_items(_METHOD_CODES, 0)
+    if not any(item.text(0x00080100) == _CODE[0x00080100] for item in items):
+        _add_code(root.need_items(_METHOD_CODES, len(items) + 1)[-1])
+
+
+def _add_code(item: Level) -> None:
+    for tag, text in _CODE.items():
+        texts.set_text(item, tag, text)
+
+
+FUNCTIONS = {"alterPixels": Function(_alter_pixels, 4, 4, "6.3")}
