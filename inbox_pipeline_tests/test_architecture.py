@@ -52,10 +52,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     here = room(path)
-    if here in EVERYWHERE:
-        allowed = {"errors"}
-    else:
-        allowed = ALLOWED[here] | EVERYWHERE
+    allowed = {"errors"} if here in EVERYWHERE else ALLOWED[here] | EVERYWHERE
     names = imports(path)
     ours = {name.split(".")[1] for name in names if name.startswith("inbox_pipeline.")}
     assert ours <= allowed, f"{here} may not import {sorted(ours - allowed)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -27,10 +28,8 @@ def run(site: Site, request_id: int, run_id: str = "run-1") -> None:
 
 def done(site: Site, admin: Account, folder: Path, **parameters: str) -> dict:
     request_id = file(site, admin, folder, **parameters)
-    try:
+    with contextlib.suppress(Rejected):
         run(site, request_id)
-    except Rejected:
-        pass
     return requests.request_json(site, request_id, admin)
 
 

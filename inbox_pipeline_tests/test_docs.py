@@ -1,0 +1,27 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from inbox_pipeline.intake.reasons import LEDGER, LITTER, REASONS, REFUSALS, REQUEST_ENDINGS
+from inbox_pipeline.intake.verdict import REASON_WORDS
+
+ROOT = Path(__file__).parent.parent
+PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_up_to_date(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name](), "run python docs/generate.py"
+
+
+def test_every_reason_is_said_once_and_has_words_in_a_verdict() -> None:
+    assert len(REASONS) == len([*REFUSALS, *REQUEST_ENDINGS, *LEDGER])
+    codes = {reason.code for reason in LEDGER}
+    assert codes - {"archived"} <= REASON_WORDS.keys() | {"archived"}
+    assert {reason.code for reason in LEDGER if reason.kind == "not_dicom"} >= LITTER
+    assert all(reason.sentence.endswith((".", "}")) and reason.hint for reason in REASONS.values())
