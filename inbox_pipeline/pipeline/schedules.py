@@ -1,0 +1,38 @@
+"""The schedule: sweeps of the inbox, once a minute.
+
+Belongs here: the clock. Does not belong here: what a sweep looks at and files (`services/sweeps.py`).
+"""
+
+import time
+
+import dagster as dg
+
+from inbox_pipeline.pipeline.resources import SiteResource
+from inbox_pipeline.pipeline.tags import JOB_NAME
+from inbox_pipeline.pipeline.ticks import on_site
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.sweeps import SweepReport, sweep_all
+
+
+@dg.schedule(
+    job_name=JOB_NAME,
+    cron_schedule="* * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Looks into the inbox folders of projects that switched sweeps on, and files what has become quiet.",
+)
+def sweeps(site: SiteResource) -> dg.SkipReason:
+    """Sweep; the requests it files are launched by the sensor, like any other."""
+    return on_site(site, swept)
+
+
+def swept(site: Site) -> dg.SkipReason:
+    """Sweep all projects and say what was filed."""
+    reports = sweep_all(site, time.time())
+    return dg.SkipReason(" ".join(map(described, reports)) or "No project has sweeps switched on.")
+
+
+def described(report: SweepReport) -> str:
+    """Say what a project's sweep did, in ids and counts."""
+    if report.refused:
+        return f"{report.project_id}: not swept ({report.refused})."
+    return f"{report.project_id}: {report.folders} folders seen, {len(report.request_ids)} requests filed."
