@@ -1,0 +1,62 @@
+"""The catalog on PostgreSQL does what it does on SQLite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from inbox_pipeline.services import queue, requests, steps, sweeps
+from inbox_pipeline.services.accounts import Account, create_user
+from inbox_pipeline.services.projects import create_project, ensure_default_script, set_project
+from inbox_pipeline.services.site import Site, init_site
+from inbox_pipeline.settings import read_settings
+from inbox_pipeline.store.catalog.schema import metadata
+from inbox_pipeline_tests.data_for_tests import session_folder
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def pg_site(postgres_url: str, tmp_path: Path) -> Site:
+    site = init_site(read_settings({"INBOX_PIPELINE_DATABASE_URL": postgres_url}, home=tmp_path / "home"))
+    ensure_default_script(site)
+    create_project(site, "system", "P")
+    return site
+
+
+@pytest.fixture
+def owner(pg_site: Site) -> Account:
+    return create_user(pg_site, "system", "admin", "a good password", admin=True)
+
+
+def test_the_migrations_make_the_tables_that_the_code_expects(pg_site: Site) -> None:
+    with pg_site.catalog.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_an_import_with_cleanup_an_expired_attempt_and_a_sweep(pg_site: Site, owner: Account) -> None:
+    site = pg_site
+    folder = session_folder(site.settings.inbox_path / "P" / "visit")
+    pairs = [("path", str(folder)), ("PROJECT_ID", "P"), ("cleanupAfterImport", "true")]
+    request_id = requests.file_request(site, owner, pairs).request_id
+    for step in steps.STEPS[:3]:
+        steps.run_step(site, request_id, step, run_id="run-1")
+    from inbox_pipeline.store.catalog import requests as rows_of
+
+    with site.catalog.write() as connection:
+        rows_of.update(connection, request_id, lease_until=1.0)
+    (item,) = queue.expired(site)
+    assert queue.requeue(site, item) == "queued"
+    for step in steps.STEPS:
+        steps.run_step(site, request_id, step, run_id="run-2")
+    answer = requests.request_json(site, request_id, owner)
+    assert (answer["outcome"], answer["cleanup"], answer["attempt"]) == ("complete", "done", 2)
+    assert len(list(requests.ledger_rows(site, request_id, owner))) == 3
+    set_project(site, "admin", "P", sweep_user="admin", sweep=True, quiet_seconds=1.0)
+    session_folder(site.settings.inbox_path / "P" / "next", study=2)
+    sweeps.sweep_all(site, 4e9)
+    assert [id_ for report in sweeps.sweep_all(site, 4e9 + 2) for id_ in report.request_ids] == [2]
