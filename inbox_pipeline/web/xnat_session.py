@@ -34,6 +34,13 @@ from inbox_pipeline.web.parameters import Form, Query, last
 XNAT_VERSION = "1.9.1"
 """The release whose behaviour is reproduced; clients choose by it."""
 
+SCHEMA_NAMES = ("xnat", "xdat")
+EMPTY_SCHEMA = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<xs:schema targetNamespace="http://nrg.wustl.edu/{name}" xmlns:{name}="http://nrg.wustl.edu/{name}"'
+    ' xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified"/>\n'
+)
+
 router = APIRouter(include_in_schema=False)
 tokens = APIRouter(
     prefix="/data/services/tokens", include_in_schema=False, dependencies=[Depends(refuse_other_sites_always)]
@@ -89,6 +96,14 @@ def build_info(_account: Known) -> Response:
 def schemas(_account: Known) -> Response:
     """List the XML schemas for browsing: none, which is enough to connect and import."""
     return json_answer([])
+
+
+@router.get("/xapi/schemas/{name}")
+def schema(name: str, _account: Known) -> Response:
+    """Answer an empty XML schema for the two that clients ask for without having seen them listed."""
+    if name not in SCHEMA_NAMES:
+        raise refusal("not_found")
+    return text(EMPTY_SCHEMA.format(name=name), "application/xml")
 
 
 @router.get("/data/search/elements")
