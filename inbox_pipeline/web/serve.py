@@ -104,12 +104,12 @@ def address(host: str, port: int) -> str:
 
 
 def announce(url: str, port_file: Path | None) -> None:
-    """Tell the supervising process where the server listens: one JSON line on standard output, and the port's file."""
-    print(json.dumps({"event": "listening", "url": url}), flush=True)  # noqa: T201 - the line is the interface
+    """Tell the supervising process where the server listens: the port's file, then one JSON line on standard output."""
     if port_file is not None:
         partial = port_file.with_name(port_file.name + ".part")
         partial.write_text(url.rpartition(":")[2] + "\n")
         partial.replace(port_file)
+    print(json.dumps({"event": "listening", "url": url}), flush=True)  # noqa: T201 - the line is the interface
 
 
 def end_with_parent() -> None:
