@@ -1,0 +1,164 @@
+"""`project` and `site`: settings on HOME's catalog, whether or not a server runs.
+
+Belongs here: the `project` and `site` commands. Does not belong here: which values are allowed (`services`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from inbox_pipeline.cli import options
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+COLUMNS = ["id", "title", "prearchive_code", "policy", "script_enabled", "sweep", "inbox_path"]
+ROLES = click.Choice(["owner", "member", "collaborator", "none"])
+
+
+def script_options(function: Function) -> Function:
+    """Add the options that projects and the site share."""
+    for option in (
+        click.option("--strict-script", type=options.ON_OFF, help="Hold files on a script's warnings."),
+        click.option("--strict-identifiers", type=options.ON_OFF, help="Hold files that still hold identifiers."),
+        click.option("--policy", type=options.POLICY, help="De-identification policy."),
+        click.option("--script-enabled", type=options.ON_OFF, help="Switch the stored script on or off."),
+        click.option("--script", type=click.Path(path_type=Path), help="Store this script as the newest version."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def project() -> None:
+    """Create and change projects."""
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@click.option("--title", default="", help="A name for people.")
+@click.option("--owner", metavar="USER", help="Make this user the owner.")
+@options.if_missing_option
+@options.home_option
+def create(project_id: str, title: str, owner: str | None, if_missing: bool) -> None:
+    """Create a project and its folder in the inbox."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    made = projects.create_project(options.site(), options.actor(), project_id, title, owner, if_missing)
+    click.echo(f"project {made['id']}: {made['inbox_path']}")
+
+
+@project.command("set")
+@click.argument("project_id", metavar="ID")
+@click.option("--title", help="A name for people.")
+@click.option("--prearchive-code", type=click.Choice(["0", "4", "5"]), help="0 manual, 4 and 5 archive by itself.")
+@click.option("--options", "profile_options", metavar="A,B", help="Options of the policy.")
+@click.option("--sweep", type=options.ON_OFF, help="Import new folders of the inbox by itself.")
+@click.option("--sweep-user", metavar="USER", help="In whose name the sweep imports.")
+@click.option("--quiet-seconds", type=float, metavar="N", help="How long a folder must rest before a sweep.")
+@script_options
+@options.home_option
+def set_project(project_id: str, script: Path | None, script_enabled: str | None, **given: str | None) -> None:
+    """Change a project's settings."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    site, actor, text = options.site(), options.actor(), _checked(script)
+    code = given.pop("prearchive_code")
+    changes: dict[str, Any] = {
+        **_strictness(given),
+        "options": given.pop("profile_options"),
+        "prearchive_code": None if code is None else int(code),
+        "sweep": options.switch(given.pop("sweep")),
+        **given,
+    }
+    projects.set_project(site, actor, project_id, **changes)
+    if text is not None:
+        projects.store_script(site, actor, text, project_id)
+    projects.set_project(site, actor, project_id, script_enabled=options.switch(script_enabled))
+    click.echo(f"project {project_id}: set")
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@click.argument("user")
+@click.option("--role", type=ROLES, required=True, help="What the user may do; none takes the user out.")
+@options.home_option
+def member(project_id: str, user: str, role: str) -> None:
+    """Give a user a role in a project."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    projects.set_member(options.site(), options.actor(), project_id, user, role)
+    click.echo(f"project {project_id}: {user} {role}")
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@options.json_option
+@options.home_option
+def show(project_id: str, as_json: bool) -> None:
+    """Show a project's settings and members."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    options.show(projects.show_project(options.site(), project_id), as_json)
+
+
+@project.command("list")
+@options.json_option
+@options.home_option
+def list_projects(as_json: bool) -> None:
+    """List all projects."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    options.show_table(projects.list_projects(options.site()), COLUMNS, as_json)
+
+
+@click.group()
+def site() -> None:
+    """Show and change the site's settings."""
+
+
+@site.command("set")
+@script_options
+@options.home_option
+def set_site(script: Path | None, script_enabled: str | None, **given: str | None) -> None:
+    """Change the site's settings."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    opened, actor, text = options.site(), options.actor(), _checked(script)
+    changes = {**_strictness(given), "script_enabled": options.switch(script_enabled), **given}
+    projects.set_site(opened, actor, **changes)
+    if text is not None:
+        projects.store_script(opened, actor, text)
+    click.echo("site: set")
+
+
+@site.command("show")
+@options.json_option
+@options.home_option
+def show_site(as_json: bool) -> None:
+    """Show the site's settings."""
+    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+
+    options.show(projects.show_site(options.site()), as_json)
+
+
+def _checked(script: Path | None) -> str | None:
+    """Return a script's text if it compiles, before anything is changed.
+
+    Raises:
+        Rejected: `script_unreadable` or `script_invalid`.
+    """
+    if script is None:
+        return None
+    from inbox_pipeline.services.projects import check_script  # noqa: PLC0415 - loads pydicom
+
+    text = options.read_script(script)
+    check_script(text)
+    return text
+
+
+def _strictness(given: dict[str, str | None]) -> dict[str, bool | None]:
+    """Take the two switches out of `given`, as booleans."""
+    return {name: options.switch(given.pop(name)) for name in ("strict_identifiers", "strict_script")}

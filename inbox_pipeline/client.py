@@ -1,0 +1,200 @@
+"""The HTTP client of our own API, as the command line and the demo use it.
+
+Belongs here: where the server is, who asks, and the calls of `/api/v1/`. Does not belong here: showing answers, and
+anything that reads a catalog.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from inbox_pipeline.errors import Rejected, Unavailable
+from inbox_pipeline.settings import PREFIX, Settings
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+FIRST_ADMINISTRATOR = "admin"
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+"""Seconds: to connect, and between two pieces of an answer."""
+PLAN_TIMEOUT = httpx.Timeout(3600.0, connect=5.0)
+"""A plan reads every header under the folder before it answers."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server's address and the credentials for it; `local` means that HOME or the default named it."""
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    local: bool = True
+
+
+def find_server(settings: Settings, environ: Mapping[str, str]) -> Server:
+    """Return the server to talk to, and as whom (DESIGN section 6).
+
+    The address is `INBOX_PIPELINE_URL`, else the one that a running `up` recorded in HOME, else port 8080 of this
+    machine. The credentials are `INBOX_PIPELINE_USER` and `_PASSWORD`; the password file in HOME is used only for a
+    server that HOME named.
+    """
+    user, password = environ.get(f"{PREFIX}USER", ""), environ.get(f"{PREFIX}PASSWORD", "")
+    given = environ.get(f"{PREFIX}URL", "")
+    if given:
+        return Server(given.rstrip("/"), user, password, local=False)
+    recorded = _recorded_url(settings)
+    if recorded and not user:
+        user, password = FIRST_ADMINISTRATOR, _admin_password(settings)
+    return Server(recorded or DEFAULT_URL, user, password)
+
+
+class Client:
+    """Calls to one server. Use as a context manager.
+
+    Every call raises:
+        Rejected: the server refused; `data["status"]` is the HTTP status.
+        Unavailable: `server_unreachable`, or the server is not able to answer now (5xx).
+    """
+
+    def __init__(self, server: Server) -> None:
+        auth = httpx.BasicAuth(server.user, server.password) if server.user else None
+        self.server = server
+        self._http = httpx.Client(
+            base_url=server.url,
+            auth=auth,
+            timeout=TIMEOUT,
+            trust_env=not server.local,
+            headers={"accept": "application/json, application/problem+json;q=0.9, */*;q=0.1"},
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def file_import(self, parameters: Mapping[str, str | bool]) -> dict[str, Any]:
+        """File an import request (the import service's parameters) and return its Request JSON."""
+        return self._json("POST", "/api/v1/requests", json=dict(parameters))
+
+    def request(self, request_id: int) -> dict[str, Any]:
+        """Return a request's JSON."""
+        return self._json("GET", f"/api/v1/requests/{request_id}")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return every request that the user may see."""
+        rows: list[dict[str, Any]] = self._json("GET", "/api/v1/requests")["requests"]
+        return rows
+
+    def cancel(self, request_id: int) -> dict[str, Any]:
+        """Cancel a request and return its JSON."""
+        return self._json("POST", f"/api/v1/requests/{request_id}/cancel")
+
+    def retry(self, request_id: int) -> dict[str, Any]:
+        """Queue a request again and return its JSON."""
+        return self._json("POST", f"/api/v1/requests/{request_id}/retry")
+
+    def plan(self, order: Mapping[str, str]) -> dict[str, Any]:
+        """Return what an import would do."""
+        return self._json("POST", "/api/v1/plan", json=dict(order), timeout=PLAN_TIMEOUT)
+
+    def ledger(self, request_id: int, kind: str) -> Iterator[bytes]:
+        """Yield a request's ledger piece by piece, as `csv` or `jsonl`."""
+        address = f"/api/v1/requests/{request_id}/ledger"
+        with _reached(self.server), self._http.stream("GET", address, params={"format": kind}) as response:
+            if response.is_error:
+                response.read()
+            _raise_refusal(response)
+            yield from response.iter_bytes()
+
+    def xnat_import(self, parameters: Mapping[str, str]) -> int:
+        """File an import request as XNAT's clients do, and return its number."""
+        query = {"import-handler": "inbox", **parameters}
+        return int(self._send("POST", "/data/services/import", params=query).text.strip().rpartition("/")[2])
+
+    def failing(self) -> dict[str, str]:
+        """Return the checks that fail, empty when the server can do its work."""
+        with _reached(self.server):
+            response = self._http.get("/readyz")
+        if response.status_code == httpx.codes.OK:
+            return {}
+        found: dict[str, str] = _members(response).get("failing", {"server": f"answers {response.status_code}"})
+        return found
+
+    def _json(self, method: str, address: str, **options: Any) -> dict[str, Any]:
+        return _members(self._send(method, address, **options))
+
+    def _send(self, method: str, address: str, **options: Any) -> httpx.Response:
+        with _reached(self.server):
+            response = self._http.request(method, address, **options)
+        _raise_refusal(response)
+        return response
+
+
+@contextmanager
+def _reached(server: Server) -> Iterator[None]:
+    """Turn the transport's errors into ours."""
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise Unavailable(
+            "server_unreachable",
+            f"The server at {server.url} does not answer ({type(error).__name__}).",
+            "Start it with `inbox-pipeline up`, or set INBOX_PIPELINE_URL.",
+        ) from None
+
+
+def _raise_refusal(response: httpx.Response) -> None:
+    """Raise what the server's problem document says (RFC 9457); a redirect is not followed."""
+    if response.is_success:
+        return
+    problem = _members(response)
+    code = str(problem.get("code") or response.headers.get("x-inbox-reason") or "unexpected_answer")
+    sentence = str(problem.get("detail") or f"The server answered {response.status_code}.")
+    hint = str(problem.get("hint") or "Check that INBOX_PIPELINE_URL names an inbox_pipeline server.")
+    kind = Unavailable if response.is_server_error else Rejected
+    raise kind(code, sentence, hint, {"status": response.status_code})
+
+
+def _members(response: httpx.Response) -> dict[str, Any]:
+    """Return the members of a JSON object, empty when the answer is none."""
+    try:
+        content = response.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _recorded_url(settings: Settings) -> str | None:
+    """Return the address that a running `up` recorded in HOME; one that has died does not count."""
+    try:
+        record = json.loads(settings.address_file.read_text(encoding="utf-8"))
+        url, pid = str(record["url"]), int(record["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url.rstrip("/") if _is_alive(pid) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _admin_password(settings: Settings) -> str:
+    try:
+        return settings.admin_password_file.read_text(encoding="utf-8").rstrip("\n")
+    except OSError:
+        return ""
