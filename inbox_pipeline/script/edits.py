@@ -60,7 +60,7 @@ class Edits:
         self.line = 0
         self.changes: list[Change] = []
         self.kept: list[Change] = []
-        self.warnings: list[str] = []
+        self._sentences: dict[str, None] = {}
         self._undo: list[Callable[[], object]] = []
 
     def record(self, location: Location, action: str) -> None:
@@ -73,15 +73,18 @@ class Edits:
 
     def warn(self, sentence: str) -> None:
         """Remember a sentence about the statement that runs; it must hold no element's value."""
-        text = f"line {self.line}: {sentence}"
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self._sentences[f"line {self.line}: {sentence}"] = None
 
-    def replace(self, dataset: Dataset, tag: int, entry: Entry | None) -> None:
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences, each once, in order."""
+        return tuple(self._sentences)
+
+    def replace(self, dataset: Dataset, tag: BaseTag, entry: Entry | None) -> None:
         """Put an entry into a data set, or take it out if None, so that `undo` restores what was there."""
-        before = dataset.get_item(BaseTag(tag), keep_deferred=True)
-        self._undo.append(lambda: _put(dataset, tag, before))
-        _put(dataset, tag, entry)
+        before = dataset._dict.get(tag)
+        self._undo.append(lambda: put_entry(dataset, tag, before))
+        put_entry(dataset, tag, entry)
 
     def did(self, undo: Callable[[], object]) -> None:
         """Remember how to undo something that was done otherwise."""
@@ -95,14 +98,13 @@ class Edits:
         self.kept.clear()
 
 
-def _put(dataset: Dataset, tag: int, entry: Entry | None) -> None:
+def put_entry(dataset: Dataset, tag: BaseTag, entry: Entry | None) -> None:
     """Change one entry as pydicom's own methods do, but without their conversion of the entry's neighbours."""
-    key = BaseTag(tag)
     if entry is None:
-        dataset._dict.pop(key, None)
+        dataset._dict.pop(tag, None)
     else:
-        dataset._dict[key] = entry
+        dataset._dict[tag] = entry
     if tag in _PIXEL_TAGS:
         dataset._pixel_array, dataset._pixel_id = None, {}
-    if key.is_private_creator:
+    if dataset._private_blocks:
         dataset._private_blocks = {}

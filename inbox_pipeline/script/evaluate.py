@@ -69,12 +69,11 @@ class Evaluator:
     def run(self, statements: tuple[nodes.Statement, ...]) -> None:
         """Run statements in order. Raises RunError, Rejected."""
         for statement in statements:
-            place = self._source.place(statement.at)
-            self._context.edits.line = place.line
+            self._context.edits.line = self._source.line(statement.at)
             try:
                 self._do[type(statement)](statement)
             except Failure as failure:
-                raise RunError(failure.message, place, failure.tag) from None
+                raise RunError(failure.message, self._source.place(statement.at), failure.tag) from None
 
     def _assign(self, node: nodes.Assign) -> None:
         need_singular(node.path)

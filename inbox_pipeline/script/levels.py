@@ -20,7 +20,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
 
 from inbox_pipeline.script import values
-from inbox_pipeline.script.edits import Edits, Entry, Location, path_text
+from inbox_pipeline.script.edits import Edits, Entry, Location, path_text, put_entry
 from inbox_pipeline.script.errors import Failure
 
 _ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
@@ -35,6 +35,8 @@ class Level:
         self.edits = edits
         self.parent = parent
         self.location = location
+        self._entries: dict[int, Entry] = {int(tag): entry for tag, entry in dataset.items()}
+        self._sequences: list[int] | None = None
         self._children: dict[int, tuple[object, list[Level]]] = {}
 
     @cached_property
@@ -44,20 +46,20 @@ class Level:
     def copied(self) -> Dataset:
         """A data set of the same entries, in which pydicom may convert, add and replace elements."""
         twin = copy.copy(self.dataset)
-        twin._dict = dict(self.dataset.items())
+        twin.__dict__["_dict"] = dict(self.dataset.items())
         return twin
 
     def tags(self) -> list[int]:
         """All tags in order."""
-        return sorted(map(int, self.dataset.keys()))
+        return sorted(self._entries)
 
     def has(self, tag: int) -> bool:
         """Whether the element exists."""
-        return BaseTag(tag) in self.dataset.keys()  # noqa: SIM118 - `in dataset` converts the tag first
+        return tag in self._entries
 
     def entry(self, tag: int) -> Entry | None:
         """The element as it is stored, decoded or not."""
-        return cast(Entry | None, self.dataset.get_item(BaseTag(tag), keep_deferred=True))
+        return self._entries.get(tag)
 
     def element(self, tag: int) -> DataElement | None:
         """The element decoded, without decoding it in the data set. Raises Failure if it cannot be decoded."""
@@ -111,12 +113,15 @@ class Level:
 
     def sequences(self) -> list[int]:
         """The tags of the sequences that may have items, in order."""
-        return sorted(int(tag) for tag, entry in self.dataset.items() if self._is_sequence(tag, entry))
+        if self._sequences is None:
+            self._sequences = sorted(tag for tag, entry in self._entries.items() if self._is_sequence(tag, entry))
+        return self._sequences
 
-    def _is_sequence(self, tag: BaseTag, entry: Entry) -> bool:
-        if entry.VR == "SQ":
+    def _is_sequence(self, tag: int, entry: Entry) -> bool:
+        vr = entry.VR
+        if vr == "SQ":
             return True
-        if entry.VR not in (None, "UN") or not isinstance(entry, RawDataElement):
+        if (vr is not None and vr != "UN") or not isinstance(entry, RawDataElement):
             return False
         deferred = entry.value is None and entry.length != 0
         return (deferred or _starts_item(entry.value)) and self.vr(tag) == "SQ"
@@ -194,11 +199,17 @@ class Level:
             self._store(tag, decoded)
 
     def _store(self, tag: int, element: DataElement | None) -> None:
-        self.edits.replace(self.dataset, tag, element)
+        key = BaseTag(tag)
+        self.edits.replace(self.dataset, key, element)
+        shadow = self.__dict__.get("_shadow")
         if element is None:
-            self._shadow._dict.pop(BaseTag(tag), None)
+            self._entries.pop(tag, None)
         else:
-            self._shadow._dict[BaseTag(tag)] = element
+            self._entries[tag] = element
+        if shadow is not None:
+            put_entry(shadow, key, element)
+        if self._sequences is not None and (tag in self._sequences or (element is not None and element.VR == "SQ")):
+            self._sequences = None
 
     def _encodings(self) -> list[str]:
         """The Python encodings that the bytes of this level were written in."""

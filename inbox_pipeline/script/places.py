@@ -13,6 +13,7 @@ from inbox_pipeline.script.levels import Level, Root
 from inbox_pipeline.script.tagpath import EVERY_ITEM, Levels, Tag, TagPath
 
 _FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
+_META = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Spot:
 
 def find(root: Root, path: TagPath) -> list[Spot]:
     """Everything that exists and that the path means, each once, in order of the data set."""
+    if path.number is not None:
+        holder = _holder(root, path.number)
+        return [Spot(holder, path.number)] if holder.has(path.number) else []
     found: dict[tuple[int, int, int | None], Spot] = {}
     seen: set[tuple[int, int]] = set()
     for spot in _search(root, path.segments, 0, seen):
@@ -99,7 +103,7 @@ def _items(level: Level, tag: Tag) -> Iterator[Level]:
 
 def _holder(level: Level, tag: int) -> Level:
     """The level that holds an element seen from `level`: group 0002 of the root lies in the file meta information."""
-    if tag >> 16 == 2 and isinstance(level, Root) and level.meta is not None:
+    if tag >> 16 == _META and isinstance(level, Root) and level.meta is not None:
         return level.meta
     return level
 
@@ -146,6 +150,8 @@ def is_creator(tag: int) -> bool:
 
 def one(root: Root, path: TagPath) -> Spot | None:
     """The one element or item that a singular path means; None if it is missing. Raises Failure if not singular."""
+    if path.number is not None:
+        return next(iter(find(root, path)), None)
     need_singular(path)
     level: Level = root
     *parents, last = path.tags
@@ -165,6 +171,8 @@ def need_singular(path: TagPath) -> None:
 
 def place_for(root: Root, path: TagPath) -> Spot:
     """The element that an assignment to a singular path means; creates sequences, items and blocks on the way."""
+    if path.number is not None and path.number >> 16 != _META:
+        return Spot(root, path.number)
     need_singular(path)
     level: Level = root
     *parents, last = path.tags
@@ -174,7 +182,7 @@ def place_for(root: Root, path: TagPath) -> Spot:
         item = parent.item or 0
         level = level.need_items(_number_for(level, parent), item + 1)[item]
     number = _number_for(level, last)
-    if number >> 16 == 2 and isinstance(level, Root):
+    if number >> 16 == _META and isinstance(level, Root):
         level = level.need_meta()
     return Spot(level, number)
 

@@ -92,14 +92,14 @@ class Script:
                 self._program.run(context, variables)
         except Rejected:
             edits.undo()
-            return Outcome(True, (), tuple(edits.warnings))
+            return Outcome(True, (), edits.warnings)
         except RecursionError:
             edits.undo()
             raise RunError("the data set is nested too deeply", Place(edits.line or 1, 1, "")) from None
         except BaseException:
             edits.undo()
             raise
-        return Outcome(False, tuple(edits.changes), tuple(edits.warnings), tuple(edits.kept))
+        return Outcome(False, tuple(edits.changes), edits.warnings, tuple(edits.kept))
 
 
 def compile_script(text: str, *, lookup: str | None = None, fetch: Callable[[str], str] | None = None) -> Script:

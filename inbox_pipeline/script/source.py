@@ -33,6 +33,10 @@ class Source:
         typed = self._lines[line]
         return Place(line + 1, min(offset - self._starts[index], len(typed)) + 1, typed)
 
+    def line(self, offset: int) -> int:
+        """The line, counted from 1, of a character of `text`."""
+        return self._lines_at[max(bisect_right(self._starts, offset) - 1, 0)] + 1
+
     def error(self, message: str, offset: int) -> ScriptError:
         """A ScriptError at a character of `text`."""
         return ScriptError(message, self.place(offset))

@@ -103,6 +103,14 @@ class TagPath:
         """The segments of a path without level wildcards."""
         return tuple(segment for segment in self.segments if isinstance(segment, Tag))
 
+    @cached_property
+    def number(self) -> int | None:
+        """The tag of a path that is one public tag of the root without wildcards or index; else None."""
+        first, *rest = self.segments
+        if rest or not isinstance(first, Tag) or not first.exact or first.creator is not None or first.item is not None:
+            return None
+        return first.number
+
     @property
     def portable(self) -> bool:
         """Whether XNAT's lexer accepts every creator of the path."""
