@@ -24,6 +24,8 @@ from inbox_pipeline.intake.reasons import refusal, refusal_status
 PROBLEM = "application/problem+json"
 CHALLENGE = 'Basic realm="inbox_pipeline", charset="UTF-8"'
 RETRY_SECONDS = 5
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+"""The reason codes of the framework's own refusals."""
 
 
 def text(content: str, media_type: str = "text/plain; charset=utf-8", status: int = 200) -> Response:
@@ -103,8 +105,7 @@ def install_error_answers(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
-        codes = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
-        response = await on_refusal(request, refusal(codes.get(status, "request_malformed")))
+        response = await on_refusal(request, refusal(HTTP_CODES.get(status, "request_malformed")))
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,7 @@ ACCESS = logging.getLogger("inbox_pipeline.access")
 FAULTS = logging.getLogger("inbox_pipeline.web")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 NO_ROUTE = "(none)"
+BODY_BYTES = 64 * 1024
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -73,7 +75,7 @@ class ExchangeLayer:
             return
         exchange = scope["inbox_exchange"] = Exchange()
         try:
-            await self._guarded(scope, receive, _decorated(send, exchange), exchange)
+            await self._guarded(scope, _limited(receive), _decorated(send, exchange), exchange)
         finally:
             self._record(scope, exchange)
 
@@ -97,6 +99,21 @@ class ExchangeLayer:
         fields: dict[str, Any] = {"method": method, "route": route, "status": int(exchange.status)}
         fields |= {"ms": round(seconds * 1000, 1), "request_id": exchange.request_id}
         ACCESS.info("request", extra={"fields": fields})
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return a `receive` that refuses bodies above 64 KiB where somebody reads them; an unread body has no limit."""
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return message
+
+    return limited
 
 
 def _decorated(send: Send, exchange: Exchange) -> Send:

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from inbox_pipeline.intake.reasons import refusal
 
 FORM = "application/x-www-form-urlencoded"
-BODY_BYTES = 64 * 1024
 MOST_PARAMETERS = 256
 
 Pairs = list[tuple[str, str]]
@@ -33,11 +32,12 @@ async def form_pairs(request: Request) -> Pairs:
     """Return the pairs of a form body; any other body is left unread.
 
     Raises:
-        Rejected: `body_too_large` above 64 KiB, `request_malformed` for more than 256 pairs.
+        Rejected: `request_malformed`, for more than 256 pairs.
+        HTTPException: 413, above 64 KiB (`exchange.py`).
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
         return []
-    return _pairs(await limited_body(request))
+    return _pairs(await request.body())
 
 
 async def all_pairs(request: Request) -> Pairs:
@@ -47,20 +47,6 @@ async def all_pairs(request: Request) -> Pairs:
         Rejected: as `query_pairs` and `form_pairs`.
     """
     return await form_pairs(request) + query_pairs(request)
-
-
-async def limited_body(request: Request) -> bytes:
-    """Return the body.
-
-    Raises:
-        Rejected: `body_too_large` above 64 KiB.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise refusal("body_too_large")
-    return bytes(body)
 
 
 def last(pairs: Pairs, name: str, default: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,20 @@ def test_bodies_that_cannot_be_filed(ada: Any, body: bytes, status: int, code: s
     assert response.headers["content-type"] == "application/problem+json"
     assert (response.status_code, response.json()["code"], response.headers["X-Inbox-Reason"]) == (status, code, code)
     assert "Mueller" not in response.text
+
+
+def test_a_body_of_any_size_is_refused_before_it_fills_the_memory(stranger: Any) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 8192
+            yield b" " * 8192
+
+    response = stranger("POST", URL, content=endless(), headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+    assert sent < 200_000
 
 
 def test_lists_are_scoped_and_active_leaves_out_the_ended(ada: Any, bob: Any, site: Site, folder: Path) -> None:
