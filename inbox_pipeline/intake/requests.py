@@ -49,9 +49,10 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> ImportParameters:
 
     `project`, `subject` and `experiment` stand for PROJECT_ID, SUBJECT_ID and EXPT_LABEL where those are absent, and
     `session` for EXPT_LABEL. `recorded` is what XNAT would store: all of them as text, with `allowSessionMerge` and
-    `overrideExceptions`.
+    `overrideExceptions`. `path` alone is kept as it came, since a folder's name need not be UTF-8.
     """
-    given = {name: _storable(value) for name, value in pairs if name != "import-handler"}
+    raw = dict(pairs)
+    given = {name: _storable(value) for name, value in raw.items() if name != "import-handler"}
     named = _with_aliases(given)
     overwrite = named.get("overwrite", "").lower()
     recorded = {
@@ -60,7 +61,7 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> ImportParameters:
         "overrideExceptions": _text(overwrite in {"delete", "override"}),
     }
     return ImportParameters(
-        path=named.get("path", ""),
+        path=raw.get("path", ""),
         project_id=named.get("PROJECT_ID", "").strip(),
         subject_label=named.get("SUBJECT_ID") or None,
         session_label=named.get("EXPT_LABEL") or None,

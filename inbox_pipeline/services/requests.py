@@ -170,7 +170,7 @@ def _accepted_path(site: Site, account: Account, asked: ImportParameters) -> byt
     root = site.settings.inbox_path
     if not asked.path:
         raise refusal("path_missing")
-    if not asked.path.startswith("/") or "\x00" in asked.path or "\\x00" in asked.path:
+    if not asked.path.startswith("/") or "\x00" in asked.path:
         raise refusal("path_outside_inbox")
     real_path = inbox.confined(asked.path, root)
     if real_path is None:

@@ -155,3 +155,18 @@ def test_a_folder_that_cannot_be_read_is_refused(
 
     monkeypatch.setattr(os, "scandir", denied)
     assert refused(site, admin, path=str(folder), PROJECT_ID="P") == "folder_unreadable"
+
+
+def test_a_folder_whose_name_is_not_utf8_can_be_asked_for(site: Site, admin: Account, folder: Path) -> None:
+    odd = os.fsdecode(os.fsencode(folder) + b"\xe9")
+    folder.rename(odd)
+    filed = requests.file_request(site, admin, [("path", odd), ("PROJECT_ID", "P")])
+    answer = requests.request_json(site, filed.request_id, admin)
+    assert answer["sessionPath"].endswith("visit\\xe9")
+    assert refused_again(site, admin, f"{odd}\x00") == "path_outside_inbox"
+
+
+def refused_again(site: Site, account: Account, path: str) -> str:
+    with pytest.raises(Rejected) as error:
+        requests.file_request(site, account, [("path", path), ("PROJECT_ID", "P")])
+    return error.value.code
