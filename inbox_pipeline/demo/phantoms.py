@@ -68,4 +68,5 @@ def volume(bodies: tuple[Ellipsoid, ...], slices: int, seed: int, gain: float = 
         grey[inside] += round(body.value * gain)
     bits = np.random.PCG64(seed).random_raw(grey.size).reshape(grey.shape)
     noise = (bits & np.uint64(NOISE_LEVELS - 1)).astype(np.int64)
-    return np.clip(grey + noise, 0, 4095).astype(np.uint16)
+    stack: Volume = np.clip(grey + noise, 0, 4095).astype(np.uint16)
+    return stack

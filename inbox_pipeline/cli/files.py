@@ -1,0 +1,125 @@
+"""Commands that work on folders and files: `verify`, `anonymize`, `secret`.
+
+Belongs here: their options and what they print. Does not belong here: the work (`services`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from inbox_pipeline.cli import exits, options
+from inbox_pipeline.cli.follow import CLEAR_LINE
+from inbox_pipeline.intake.reasons import refusal
+
+if TYPE_CHECKING:
+    from inbox_pipeline.services.anonymize_folder import Result
+
+PROGRESS_FILES = 50
+
+
+@click.command()
+@click.option("--project", metavar="P", help="This project only.")
+@options.json_option
+@options.home_option
+def verify(project: str | None, as_json: bool) -> None:
+    """Re-read the archive and compare it with the catalog, both ways."""
+    from inbox_pipeline.services.verify import KINDS  # noqa: PLC0415 - loads SQLAlchemy
+    from inbox_pipeline.services.verify import verify as run  # noqa: PLC0415 - as above
+
+    found = run(options.site(), project)
+    differences = [{"kind": d.kind, "tree": d.tree, "path": d.path} for d in found.differences]
+    if as_json:
+        totals = {"sessions": found.sessions, "files": found.files, "bytes": found.bytes}
+        options.write_json({**totals, "differences": differences})
+    else:
+        for row in differences:
+            click.echo(f"{row['kind']}  {row['tree']}/{row['path']}  ({KINDS[row['kind']]})")
+        read = f"{found.sessions:,} sessions, {found.files:,} files, {found.bytes:,} bytes read"
+        click.echo(f"{read}: {len(differences) or 'no'} difference{'' if len(differences) == 1 else 's'}")
+    click.get_current_context().exit(exits.DIFFERENT if differences else exits.COMPLETE)
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--script", "scripts", metavar="F", multiple=True, type=click.Path(path_type=Path), help="Apply F; again."
+)
+@click.option("--site-script", default="default", show_default=True, metavar="none|default|F", help="Applied first.")
+@click.option("--policy", type=options.POLICY, default="none", show_default=True, help="De-identification policy.")
+@click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
+@click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
+@click.option("--session", metavar="E", help="Session label; from the headers when not given.")
+@click.option("--report", metavar="JSONL", type=click.Path(path_type=Path), help="Write a row per file found.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Processes.")
+@options.home_option
+def anonymize(
+    source: Path,
+    target: Path,
+    scripts: tuple[Path, ...],
+    site_script: str,
+    policy: str,
+    project: str | None,
+    subject: str | None,
+    session: str | None,
+    report: Path | None,
+    jobs: int,
+) -> None:
+    """Anonymize a folder without a server.
+
+    Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read. The exit code is the outcome.
+    """
+    from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
+
+    if policy == "basic":
+        raise refusal("policy_not_supported")
+    texts = (*_site_script(site_script), *(options.read_script(path) for path in scripts))
+    order = service.Order(source, target, texts, project or service.UNASSIGNED, subject, session, jobs)
+    result = service.anonymize_folder(order, _progress)
+    if report is not None:
+        _write_report(report, result)
+    click.echo(result.verdict)
+    click.get_current_context().exit(exits.of_outcome(result.outcome))
+
+
+@click.group()
+def secret() -> None:
+    """Make secrets."""
+
+
+@secret.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@options.home_option
+def new(file: Path) -> None:
+    """Write a new secret, readable by you alone."""
+    from inbox_pipeline.store.secret import new_secret  # noqa: PLC0415 - loads cryptography
+
+    new_secret(file)
+    click.echo(f"{file}: made")
+
+
+def _site_script(chosen: str) -> tuple[str, ...]:
+    if chosen == "none":
+        return ()
+    if chosen != "default":
+        return (options.read_script(Path(chosen)),)
+    from inbox_pipeline.script import DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - loads pydicom
+
+    return (DEFAULT_SITE_SCRIPT,)
+
+
+def _progress(done: int, total: int) -> None:
+    """Show progress on a terminal."""
+    if sys.stderr.isatty() and (done % PROGRESS_FILES == 0 or done == total):
+        click.echo(f"{CLEAR_LINE}{done:,} of {total:,}" if done < total else CLEAR_LINE, nl=False, err=True)
+
+
+def _write_report(path: Path, result: Result) -> None:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text("".join(f"{json.dumps(row)}\n" for row in result.rows), encoding="ascii")
+    part.replace(path)

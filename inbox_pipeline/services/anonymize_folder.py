@@ -1,0 +1,209 @@
+"""The anonymize step alone: a folder in, a folder out, no server and no catalog.
+
+Belongs here: the order of the work (scan and plan in memory, rewrite, report). Does not belong here: the decisions,
+which are those of an import, and the terminal (`cli`).
+
+Nothing is written to the source. A session that an import would leave waiting in the prearchive (`label_taken`,
+`patient_conflict`) is held: here is no prearchive in which a person could look at it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+from inbox_pipeline.errors import Rejected, Unavailable
+from inbox_pipeline.intake.reasons import disposition_of, refusal
+from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
+from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.projects import check_script
+from inbox_pipeline.services.rewriting import STORAGE_FAILED, Rewriter, Staged, Task
+from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
+from inbox_pipeline.services.validate import facts, plan_rows
+from inbox_pipeline.services.validate import judge as judge_copies
+from inbox_pipeline.store.secret import Secret
+
+UNASSIGNED = "Unassigned"
+ONE_LABEL = "several_studies_one_label"
+CHUNK_FILES = 16
+LEDGER_MEMBERS = (
+    "source_path",
+    "disposition",
+    "reason",
+    "detail",
+    "bytes",
+    "source_sha256",
+    "archived_path",
+    "archived_sha256",
+    "project",
+    "session",
+    "scan",
+    "sop_instance_uid",
+    "deleted_at",
+)
+
+Row = dict[str, Any]
+Stop = tuple[str, Mapping[str, object]] | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to anonymize and how; `scripts` are texts, applied in order, `jobs` is a number of processes."""
+
+    source: Path
+    target: Path
+    scripts: tuple[str, ...]
+    project: str = UNASSIGNED
+    subject: str | None = None
+    session: str | None = None
+    jobs: int = 1
+
+
+@dataclass
+class Result:
+    """How it went: `outcome` as of an import, one sentence, and a row per file found, as in a ledger."""
+
+    outcome: str
+    verdict: str
+    rows: list[Row] = field(default_factory=list)
+
+
+def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda done, total: None) -> Result:
+    """Anonymize every instance under `order.source` into `order.target`/<subject>/<session>/<scan>/<new UID>.dcm.
+
+    Args:
+        order: what to do.
+        progress: called with the number of files done and to do.
+
+    Raises:
+        Rejected: `script_invalid`, `path_not_found`, `path_not_a_folder`, `folders_overlap`, `subject_label_illegal`,
+            `session_label_illegal`.
+        Unavailable: `storage_failed`, when the target cannot be written.
+    """
+    for text in order.scripts:
+        check_script(text)
+    asked = _asked(order)
+    found, sessions, stop = _plan(order, asked)
+    tasks = list(_tasks(order, found, sessions))
+    rewriter = Rewriter(_real(order.source), order.target, order.scripts, token_bytes(16))
+    _rewrite_all(rewriter, tasks, order.jobs, found, progress)
+    return _result(order, found, sessions, stop)
+
+
+def _asked(order: Order) -> ImportParameters:
+    """Check paths and labels."""
+    if not order.source.exists():
+        raise refusal("path_not_found")
+    if not order.source.is_dir():
+        raise refusal("path_not_a_folder")
+    source, target = order.source.resolve(), order.target.resolve()
+    if source.is_relative_to(target) or target.is_relative_to(source):
+        raise Rejected("folders_overlap", "One of the two folders lies in the other.", "Choose another target.")
+    asked = read_parameters([("SUBJECT_ID", order.subject or ""), ("EXPT_LABEL", order.session or "")])
+    refuse_illegal_labels(asked)
+    return asked
+
+
+def _plan(order: Order, asked: ImportParameters) -> tuple[list[Row], list[PlannedSession], Stop]:
+    """Scan and validate in memory; the keys that group files are good for this one call."""
+    labels = Asked(asked.subject_label, asked.session_label, Secret(token_bytes(32)))
+    with open_folder(_real(order.source)) as folder:
+        found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(entries(folder, None))]
+        rows = [row for row in found if row["disposition"] == "pending"]
+        studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
+        verdicts, _ = judge_copies(folder, rows, {}, lambda: None)
+        if studies:
+            verdicts = {row["id"]: ONE_LABEL for row in rows}
+        for row_id, reason in verdicts.items():
+            found[row_id] |= _ended(reason)
+        kept = [row for row in rows if row["id"] not in verdicts]
+        sessions = plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True))
+    return found, sessions, (ONE_LABEL, {"studies": studies}) if studies else None
+
+
+def _tasks(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
+    """Yield what is to be rewritten; files of a session that must wait are held."""
+    for session in sessions:
+        variables = {"project": order.project, "subject": session.subject_label, "session": session.session_label}
+        for row_id, scan in session.scans.items():
+            row = found[row_id]
+            row |= {"number": session.number, "session": session.session_label, "scan": scan}
+            if session.reason is not None:
+                row |= {"disposition": "held", "reason": session.reason}
+            else:
+                folder = f"{session.subject_label}/{session.session_label}/{scan}"
+                yield Task(row_id, row["source_path"], row["bytes"], folder, variables)
+
+
+def _rewrite_all(
+    rewriter: Rewriter, tasks: Sequence[Task], jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]
+) -> None:
+    """Rewrite in this process, or in several; two files that come out with one UID are settled in order.
+
+    Raises:
+        Unavailable: `storage_failed`.
+    """
+    taken: set[str] = set()
+    with ExitStack() as stack:
+        results = _staged(rewriter, tasks, jobs, stack)
+        for done, (task, staged) in enumerate(zip(tasks, results, strict=True), 1):
+            if staged.reason == STORAGE_FAILED:
+                raise Unavailable(
+                    STORAGE_FAILED, f"The target did not accept the files ({staged.detail}).", "Check space and rights."
+                )
+            change = rewriter.settle(task, staged, taken)
+            found[task.row_id].update(change, disposition=disposition_of(str(change["reason"])))
+            progress(done, len(tasks))
+
+
+def _staged(rewriter: Rewriter, tasks: Sequence[Task], jobs: int, stack: ExitStack) -> Iterator[Staged]:
+    if jobs == 1:
+        return map(rewriter.stage, tasks)
+    pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn")))
+    stack.callback(pool.shutdown, cancel_futures=True)
+    return pool.map(rewriter.stage, tasks, chunksize=CHUNK_FILES)
+
+
+def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop) -> Result:
+    """Judge as an import is judged, and say it in this command's words."""
+    counts = Counter((row["disposition"], row["reason"]) for row in found)
+    filled = {row["number"] for row in found if row["disposition"] == "archived"}
+    ends = [
+        SessionEnd(session.number, "ARCHIVED" if session.reason is None else session.state, session.reason)
+        for session in sessions
+        if session.reason is not None or session.number in filled
+    ]
+    outcome = judge(counts, ends, stop).outcome
+    return Result(outcome, _sentence(outcome, counts, len(filled)), [_reported(order, row) for row in found])
+
+
+def _sentence(outcome: str, counts: Counter[tuple[str, str]], sessions: int) -> str:
+    done = counts["archived", "archived"]
+    parts = [f"{done:,} of {counts.total():,} files anonymized into {sessions:,} sessions"]
+    rest = sorted(((n, reason) for (kind, reason), n in counts.items() if kind != "archived"), reverse=True)
+    parts += [f"{n:,} {REASON_WORDS[reason]}" for n, reason in rest]
+    return f"{outcome.capitalize()}: {'; '.join(parts)}."
+
+
+def _reported(order: Order, row: Row) -> Row:
+    """Return a row in the form of the ledger (DESIGN section 6); `archived_path` is relative to the target."""
+    members = {name: row.get(name) for name in LEDGER_MEMBERS}
+    source_path = row["source_path"].decode("utf-8", "backslashreplace")
+    return {**members, "source_path": source_path, "project": order.project, "subject": row.get("subject_label")}
+
+
+def _ended(code: str) -> Row:
+    return {"disposition": disposition_of(code), "reason": code}
+
+
+def _real(path: Path) -> bytes:
+    return os.fsencode(path.resolve())
