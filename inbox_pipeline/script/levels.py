@@ -148,23 +148,23 @@ class Level:
                 yield from item.below()
 
     def put(self, element: DataElement, action: str) -> None:
-        """Store an element and record the change."""
-        self._own()
-        self._store(int(element.tag), element)
-        self.edits.record((*self.location, int(element.tag)), action)
+        """Store an element and record the change; nothing happens in an item that has been removed meanwhile."""
+        if self._own():
+            self._store(int(element.tag), element)
+            self.edits.record((*self.location, int(element.tag)), action)
 
     def remove(self, tag: int) -> None:
-        """Remove an element and record the change."""
-        self._own()
-        self._store(tag, None)
-        self.edits.record((*self.location, tag), "delete")
+        """Remove an element and record the change; nothing happens in an item that has been removed meanwhile."""
+        if self._own():
+            self._store(tag, None)
+            self.edits.record((*self.location, tag), "delete")
 
     def clear(self) -> None:
         """Remove every element of this item and record that it was emptied."""
-        self._own()
-        for tag in self.tags():
-            self._store(tag, None)
-        self.edits.record(self.location, "empty")
+        if self._own():
+            for tag in self.tags():
+                self._store(tag, None)
+            self.edits.record(self.location, "empty")
 
     def need_items(self, tag: int, count: int) -> "list[Level]":
         """The items of a sequence, which is created or filled with empty items up to `count`."""
@@ -187,16 +187,24 @@ class Level:
         levels.append(self._item(item, tag, len(levels)))
         self.edits.record(levels[-1].location, "create")
 
-    def _own(self) -> None:
-        """See to it that the data set above holds this very item, not the bytes that it was decoded from."""
-        if self.parent is not None:
-            self.parent._adopt(self.location[-2])
+    def _own(self) -> bool:
+        """See to it that the data set above holds this very item, not the bytes that it was decoded from.
 
-    def _adopt(self, tag: int) -> None:
-        self._own()
+        False if the item is no longer part of it.
+        """
+        if self.parent is None:
+            return True
+        tag, number = self.location[-2:]
+        siblings = self.parent.items(tag)
+        return number < len(siblings) and siblings[number] is self and self.parent._adopt(tag)
+
+    def _adopt(self, tag: int) -> bool:
+        """Store the decoded form of a sequence in place of its bytes; False if this level itself has been removed."""
+        owned = self._own()
         decoded = self._shadow[BaseTag(tag)]
-        if self.entry(tag) is not decoded:
+        if owned and self.entry(tag) is not decoded:
             self._store(tag, decoded)
+        return owned
 
     def _store(self, tag: int, element: DataElement | None) -> None:
         key = BaseTag(tag)

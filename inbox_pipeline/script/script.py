@@ -112,5 +112,5 @@ def compile_script(text: str, *, lookup: str | None = None, fetch: Callable[[str
     source = Source(text)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     services = Services(digest, parse_lookup(lookup or ""), fetch)
-    program = program6(source) if _VERSION_LINE.search(text) else program42(source)
+    program = program6(source) if _VERSION_LINE.search(text.removeprefix("\ufeff")) else program42(source)
     return Script(text, program, services)

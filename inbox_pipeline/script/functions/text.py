@@ -125,9 +125,7 @@ def _lookup(context: Context, arguments: list[Argument]) -> str | None:
 def _spread(arguments: list[Argument]) -> list[Argument]:
     """The arguments with lists replaced by their members."""
     return [
-        member
-        for argument in arguments
-        for member in (_spread(argument) if isinstance(argument, list) else [argument])
+        member for argument in arguments for member in (_spread(argument) if isinstance(argument, list) else [argument])
     ]
 
 

@@ -4,6 +4,7 @@ Belongs here: hashed, new and mapped UIDs. Does not belong here: keys; a provide
 """
 
 import hashlib
+import re
 import uuid
 
 from inbox_pipeline.script.errors import Failure
@@ -11,6 +12,7 @@ from inbox_pipeline.script.functions.registry import VOID, Argument, Context, Fu
 from inbox_pipeline.script.texts import set_text
 
 _LONGEST_PREFIX = 24
+_PREFIX = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 def hash_uid(text: str) -> str:
@@ -74,8 +76,8 @@ def _map_referenced_uids(context: Context, arguments: list[Argument]) -> Void:
 
 def _prefix(context: Context, argument: Argument) -> str:
     prefix = context.needed(argument).rstrip(".")
-    if not 0 < len(prefix) <= _LONGEST_PREFIX:
-        raise Failure(f"a UID prefix has 1 to {_LONGEST_PREFIX} characters")
+    if len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
+        raise Failure(f"a UID prefix is made of numbers and dots, at most {_LONGEST_PREFIX} characters")
     return prefix
 
 

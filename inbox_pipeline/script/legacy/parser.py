@@ -39,8 +39,8 @@ class Parser:
     def _statement(self) -> Statement | None:
         """statement = describe | export | { condition ":" } action ; None for what has no effect."""
         tokens = self._tokens
-        if tokens.word("version"):
-            tokens.fail("the word version must be the first on its line, without blanks before it")
+        if word := tokens.word("version"):
+            tokens.fail("the word version must be the first on its line, without blanks before it", word.offset)
         if not (word := tokens.word("describe", "export")):
             return self._conditional()
         self._note(*(["hidden"] if word.text == "describe" else []))

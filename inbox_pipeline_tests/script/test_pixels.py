@@ -1,0 +1,157 @@
+"""Rectangles in pixel data of every layout."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.pixels.utils import compress
+
+from inbox_pipeline.script import RunError, compile_script
+
+EXPLICIT, IMPLICIT, BIG, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
+
+
+def _image(array: Any, photometric: str = "MONOCHROME2", syntax: str = EXPLICIT, **more: Any) -> Dataset:
+    """An image of frames, rows, columns and samples, given in the order in which its bytes are stored."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    bits = array.dtype.itemsize * 8
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = 4, 6, 3 if photometric[:3] in ("RGB", "YBR") else 1
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit, dataset.PixelRepresentation, dataset.PhotometricInterpretation = bits - 1, 0, photometric
+    for name, value in more.items():
+        setattr(dataset, name, value)
+    dataset.add_new(0x7FE00010, "OB" if bits == 8 else "OW", array.tobytes())
+    return dataset
+
+
+def _apply(dataset: Dataset, area: str = "l=1, t=1, r=4, b=3", fill: str = "v=100") -> Any:
+    return compile_script(f'version "6.3"\nalterPixels["rectangle", "{area}", "solid", "{fill}"]').apply(dataset, {})
+
+
+def _filled(array: Any, black: Any = 0) -> Any:
+    expected = array.copy()
+    expected[..., 1:3, 1:4, :] = black
+    return expected
+
+
+def _random(*shape: int, dtype: Any = np.uint8) -> Any:
+    return np.random.default_rng(4).integers(1, 200, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"])
+def test_grey_values_become_zero_in_every_frame(dtype: Any, photometric: str) -> None:
+    array = _random(3, 4, 6, 1, dtype=dtype)
+    dataset = _image(array, photometric, NumberOfFrames=3)
+    _apply(dataset)
+    assert dataset.PixelData == _filled(array).tobytes()
+
+
+@pytest.mark.parametrize(("photometric", "black"), [("RGB", 0), ("YBR_FULL", [0, 128, 128])])
+def test_colours_become_black(photometric: str, black: Any) -> None:
+    array = _random(2, 4, 6, 3)
+    dataset = _image(array, photometric, NumberOfFrames=2, PlanarConfiguration=0)
+    _apply(dataset)
+    assert dataset.PixelData == _filled(array, black).tobytes()
+
+
+def test_planes_of_colours() -> None:
+    array = _random(2, 4, 6, 3)
+    stored = array.transpose(0, 3, 1, 2)
+    dataset = _image(stored, "YBR_FULL", NumberOfFrames=2, PlanarConfiguration=1)
+    _apply(dataset)
+    assert dataset.PixelData == _filled(array, [0, 128, 128]).transpose(0, 3, 1, 2).tobytes()
+
+
+def test_shared_chrominance_at_the_edge_stays() -> None:
+    array = _random(4, 3, 4)
+    dataset = _image(array, "YBR_FULL_422", PlanarConfiguration=0)
+    _apply(dataset)
+    expected = array.copy()
+    expected[1:3, 0, 1] = 0
+    expected[1:3, 1] = [0, 0, 128, 128]
+    assert dataset.PixelData == expected.tobytes()
+
+
+def test_single_bits() -> None:
+    bits = np.ones((2, 4, 6, 1), np.uint8)
+    dataset = _image(np.packbits(bits, axis=None, bitorder="little"), NumberOfFrames=2, BitsAllocated=1, BitsStored=1)
+    _apply(dataset)
+    assert dataset.PixelData == np.packbits(_filled(bits), axis=None, bitorder="little").tobytes()
+
+
+@pytest.mark.parametrize("area", ["left=-5,top=-5,right=99,bottom=99", "L = 0, T = 0, R = 6, B = 4"])
+def test_a_rectangle_is_clipped(area: str) -> None:
+    dataset = _image(_random(4, 6))
+    _apply(dataset, area, "red=1, green=2, blue=3")
+    assert not any(dataset.PixelData)
+
+
+def test_a_rectangle_outside_changes_nothing() -> None:
+    dataset = _image(_random(4, 6))
+    outcome = _apply(dataset, "l=6,t=0,r=9,b=4")
+    assert outcome.changes == ()
+    assert "outside" in outcome.warnings[0]
+
+
+def test_no_pixel_data_is_no_error() -> None:
+    dataset = Dataset()
+    outcome = _apply(dataset)
+    assert (len(dataset), len(outcome.warnings)) == (0, 1)
+
+
+def test_what_was_done_is_recorded_once() -> None:
+    dataset = _image(_random(4, 6), syntax=IMPLICIT, DeidentificationMethod="before")
+    _apply(dataset)
+    outcome = _apply(dataset)
+    assert dataset.file_meta.TransferSyntaxUID == EXPLICIT
+    assert dataset.BurnedInAnnotation == "NO"
+    assert list(dataset.DeidentificationMethod) == ["before", "DicomEdit alterPixels"]
+    codes = [(item.CodeValue, item.CodingSchemeDesignator) for item in dataset.DeidentificationMethodCodeSequence]
+    assert codes == [("113101", "DCM")]
+    assert ("(7FE0,0010)", "pixels") in [(change.path, change.action) for change in outcome.changes]
+
+
+def test_big_endian_stays_big_endian() -> None:
+    dataset = _image(_random(4, 6, dtype=np.uint16), syntax=BIG)
+    assert "big endian" in _apply(dataset).warnings[0]
+    assert dataset.file_meta.TransferSyntaxUID == BIG
+
+
+@pytest.mark.parametrize(("photometric", "frames"), [("MONOCHROME2", 1), ("RGB", 2)])
+def test_compressed_pixel_data_becomes_native(photometric: str, frames: int) -> None:
+    array = _random(frames, 4, 6, 3 if photometric == "RGB" else 1)
+    dataset = _image(array, photometric, NumberOfFrames=frames, PlanarConfiguration=0, SOPInstanceUID="1.2.3")
+    compress(dataset, RLE, generate_instance_uid=False)
+    _apply(dataset)
+    assert dataset.file_meta.TransferSyntaxUID == EXPLICIT
+    assert dataset.SOPInstanceUID == "1.2.3"
+    assert dataset.pixel_array.tobytes() == _filled(array).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("area", "fill", "change"),
+    [
+        ("l=1,t=1,r=4", "v=0", {}),
+        ("l=1,t=1,r=4,b=x", "v=0", {}),
+        ("l=1,t=1,r=4,b=3", "colour=0", {}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"Rows": 40}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"Rows": None}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"BitsAllocated": 12}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"FloatPixelData": b"0000"}),
+    ],
+)
+def test_what_cannot_be_done_is_an_error(area: str, fill: str, change: dict[str, Any]) -> None:
+    with pytest.raises(RunError):
+        _apply(_image(_random(4, 6), **change), area, fill)
+
+
+def test_a_codec_that_is_missing_is_an_error() -> None:
+    dataset = _image(_random(4, 6))
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
+    with pytest.raises(RunError, match="cannot be decoded"):
+        _apply(dataset)
