@@ -35,7 +35,7 @@ def make(folder: Path, study: int) -> Path:
     """Write a session of its own: study, patient and UIDs differ from every other one."""
     for number in range(1, FILES + 1):
         save(
-            instance(study=study, number=number, PatientID=f"FAKE{study:05d}", StudyDate="20200101"),
+            instance(study=study, number=number, PatientID=f"FAKE{study:05d}"),
             folder / f"{number}.dcm",
         )
     return folder

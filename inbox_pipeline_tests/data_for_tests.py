@@ -27,7 +27,7 @@ def instance(study: int = 1, series: int = 1, number: int = 1, modality: str = "
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     dataset.StudyInstanceUID = f"{ROOT}.{study}"
     dataset.SeriesInstanceUID = f"{ROOT}.{study}.{series}"
-    dataset.StudyDate, dataset.StudyTime = f"202001{study:02d}", "101010"
+    dataset.StudyDate, dataset.StudyTime = f"2020{1 + study // 28 % 12:02d}{1 + study % 28:02d}", "101010"
     dataset.Modality, dataset.SeriesNumber, dataset.InstanceNumber = modality, series, number
     dataset.PatientName, dataset.PatientID = "FAKE^PATIENT", "FAKE001"
     dataset.StudyDescription = "FAKE STUDY"
@@ -35,7 +35,7 @@ def instance(study: int = 1, series: int = 1, number: int = 1, modality: str = "
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit, dataset.PixelRepresentation, dataset.SamplesPerPixel = 15, 0, 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    pixels = np.arange(256, dtype="<u2") * (study + 3 * series + 7 * number)
+    pixels = np.arange(256) * (study + 3 * series + 7 * number) % 65536
     dataset.PixelData = pixels.astype("<u2").tobytes()
     for keyword, value in values.items():
         if value is None:
