@@ -12,10 +12,12 @@ from inbox_pipeline.script.edits import Change
 from inbox_pipeline.script.errors import RunError, ScriptError
 from inbox_pipeline.script.functions.registry import UidProvider
 from inbox_pipeline.script.functions.uids import hash_uid
+from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.script import Outcome, Script, compile_script
 
 __all__ = [
     "DEFAULT_SITE_SCRIPT",
+    "Advice",
     "Change",
     "Outcome",
     "RunError",

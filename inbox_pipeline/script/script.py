@@ -22,6 +22,7 @@ from inbox_pipeline.script.functions.uids import RememberedUids
 from inbox_pipeline.script.legacy import Program42
 from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
+from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.lookup import parse_lookup
 from inbox_pipeline.script.source import Source
 
@@ -71,6 +72,11 @@ class Script:
         self._program = program
         self._services = services
         self._uids = RememberedUids()
+
+    @cached_property
+    def advice(self) -> tuple[Advice, ...]:
+        """Sentences about what XNAT would refuse and what has another effect than it seems to have."""
+        return self._program.advice
 
     def apply(
         self,

@@ -13,10 +13,13 @@ _COMMENT = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|(?<!:)//.*|.', re.DOTALL)
 
 
 class Source:
-    """A script's logical text: continued lines are joined and comments are gone. Raises ScriptError if too long."""
+    """A script's logical text: continued lines are joined and comments are gone. Raises ScriptError if too long.
+
+    `lines` are the lines as they were typed.
+    """
 
     def __init__(self, original: str) -> None:
-        self._lines = original.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+        self.lines = original.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
         self._starts: list[int] = []
         self._lines_at: list[int] = []
         self._pieces: list[str] = []
@@ -30,7 +33,7 @@ class Source:
         """The place of a character of `text` in the script as it was typed."""
         index = max(bisect_right(self._starts, offset) - 1, 0)
         line = self._lines_at[index]
-        typed = self._lines[line]
+        typed = self.lines[line]
         return Place(line + 1, min(offset - self._starts[index], len(typed)) + 1, typed)
 
     def line(self, offset: int) -> int:
@@ -44,16 +47,16 @@ class Source:
     def _join(self) -> None:
         """Join every line that ends with a backslash with the next, and strip the comments of what results."""
         group: list[int] = []
-        for number, line in enumerate(self._lines):
+        for number, line in enumerate(self.lines):
             group.append(number)
-            if not (line.endswith("\\") and number + 1 < len(self._lines)):
+            if not (line.endswith("\\") and number + 1 < len(self.lines)):
                 self._add(group)
                 group = []
 
     def _add(self, group: list[int]) -> None:
         """Add one logical line, made of the physical lines of `group`."""
         *continued, last = group
-        parts = [self._lines[number][:-1] for number in continued] + [self._lines[last]]
+        parts = [self.lines[number][:-1] for number in continued] + [self.lines[last]]
         offset = self._length
         for number, part in zip(group, parts, strict=True):
             self._starts.append(offset)

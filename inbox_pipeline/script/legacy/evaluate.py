@@ -14,6 +14,7 @@ from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.functions.registry import Argument, Context, Function, Void
 from inbox_pipeline.script.legacy.nodes import Definition, Edit, Statement
 from inbox_pipeline.script.legacy.parser import Parser
+from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.places import Spot, find
 from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
@@ -55,6 +56,7 @@ class Program42:
     source: Source
     statements: tuple[Statement, ...]
     language = "4.2"
+    advice: tuple[Advice, ...] = ()
     version = "4.2"
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
