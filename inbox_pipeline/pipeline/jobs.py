@@ -13,8 +13,9 @@ from inbox_pipeline.services.steps import STEPS
 
 @dg.config_mapping
 def same_request(val: RequestConfig) -> dg.RunConfig:
-    """Give every step the request that the run's configuration names once."""
-    return dg.RunConfig(ops={step: RequestConfig(request_id=val.request_id) for step in STEPS})
+    """Give every step the request that the run's configuration names once, and keep the console quiet."""
+    ops = {step: RequestConfig(request_id=val.request_id) for step in STEPS}
+    return dg.RunConfig(ops=ops, loggers={"console": {}})
 
 
 @dg.job(

@@ -5,6 +5,7 @@ runs and leases are reconciled (`reconcile.py`).
 """
 
 import json
+import time
 
 import dagster as dg
 
@@ -13,11 +14,13 @@ from inbox_pipeline.pipeline.resources import SiteResource
 from inbox_pipeline.pipeline.tags import JOB_NAME, launch_tags, run_config
 from inbox_pipeline.pipeline.ticks import on_site
 from inbox_pipeline.services.health import DAEMON, beat
-from inbox_pipeline.services.queue import due_launches
+from inbox_pipeline.services.queue import Launch, due_launches
 from inbox_pipeline.services.site import Site
 
 TICK_SECONDS = 5
 LAUNCHES_PER_TICK = 20
+PATIENCE_SECONDS = 3.5
+LOOK_SECONDS = 0.2
 
 
 @dg.sensor(
@@ -49,16 +52,26 @@ def reconcile(context: dg.SensorEvaluationContext, site: SiteResource) -> dg.Sen
     return on_site(site, work)
 
 
-def launches(site: Site) -> dg.SensorResult:
-    """Return the runs to launch, and leave the daemon's heartbeat."""
+def launches(site: Site, patience: float = PATIENCE_SECONDS) -> dg.SensorResult:
+    """Leave the daemon's heartbeat, wait for work if there is none, and return the runs to launch.
+
+    Dagster looks at a sensor every five seconds at most. A tick that waits for most of that time and answers as soon
+    as a request arrives takes seconds off the way from a request to its run.
+
+    Args:
+        patience: seconds to wait for work.
+    """
     beat(site, DAEMON)
-    due = due_launches(site, LAUNCHES_PER_TICK)
-    requests = [
-        dg.RunRequest(
-            run_key=f"{launch.request_id}:{launch.attempt}",
-            run_config=run_config(launch.request_id),
-            tags=launch_tags(launch),
-        )
-        for launch in due
-    ]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "No request is waiting.")
+    until = time.monotonic() + patience
+    while not (due := due_launches(site, LAUNCHES_PER_TICK)) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    return dg.SensorResult(run_requests=[run_request(launch) for launch in due])
+
+
+def run_request(launch: Launch) -> dg.RunRequest:
+    """Return the run of a request's attempt."""
+    return dg.RunRequest(
+        run_key=f"{launch.request_id}:{launch.attempt}",
+        run_config=run_config(launch.request_id),
+        tags=launch_tags(launch),
+    )

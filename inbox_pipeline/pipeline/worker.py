@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signals.setup_logging.connect(_keep_logging, weak=False)
         signals.task_postrun.connect(Countdown(RUNS_PER_PROCESS), weak=False)
         signals.worker_ready.connect(lambda **_: _start_beating(number, stop), weak=False)
-        app.worker_main(["worker", *options(number)])
+        app.worker_main(["--quiet", "worker", *options(number)])
         stop.set()
     return 0
 
