@@ -7,6 +7,8 @@ Only click loads with this module: `inbox-pipeline --help` must not wait for lib
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -70,6 +72,10 @@ class Tree(click.Group):
             ctx.exit(exits.of_error(error))
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except OSError as error:
+            reason = f"{errno.errorcode.get(error.errno or 0, 'unknown')}: {os.strerror(error.errno or 0)}"
+            click.echo(f"error: The system refused a file or folder ({reason}). [system_error]", err=True)
+            ctx.exit(exits.FAILED)
         except Exception as error:  # noqa: BLE001 - a traceback could show values read from files
             kind = f"{type(error).__module__}.{type(error).__qualname__}"
             click.echo(f"error: An unexpected fault of kind {kind} stopped the work. [internal_error]", err=True)

@@ -16,6 +16,7 @@ from inbox_pipeline.services.health import DAEMON, WORKER, readiness
 from inbox_pipeline.services.projects import active_script, check_script, list_projects
 from inbox_pipeline.services.site import Site, open_site
 from inbox_pipeline.settings import Settings
+from inbox_pipeline.store.filesystem import existing_parent
 
 GOOD, WRONG, IDLE = "good", "wrong", "not running"
 LEAST_FREE_BYTES = 1 << 30
@@ -47,7 +48,7 @@ def _inbox(settings: Settings) -> Check:
 
 
 def _space(settings: Settings) -> Check:
-    free = shutil.disk_usage(settings.archive_path).free
+    free = shutil.disk_usage(existing_parent(settings.archive_path)).free
     detail = f"{free / (1 << 30):,.1f} GiB free for the archive"
     return _check("space", None if free >= LEAST_FREE_BYTES else detail, detail)
 

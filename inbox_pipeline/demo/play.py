@@ -15,7 +15,7 @@ from typing import Any
 
 from inbox_pipeline.client import Client, Server
 from inbox_pipeline.demo.outcomes import EXPECTED, Expected, differences
-from inbox_pipeline.demo.samples import changed_sessions, sample_files, write_samples
+from inbox_pipeline.demo.samples import DAMAGED, changed_sessions, sample_files, write_samples
 from inbox_pipeline.errors import InboxError, Rejected
 from inbox_pipeline.services.bootstrap import ADMIN
 from inbox_pipeline.services.projects import create_project
@@ -92,7 +92,7 @@ class Demo:
         self._say(f"\n{sum(right)} of {len(right)} sessions as expected, after {seconds:.0f} s.")
         if self._once:
             return AS_EXPECTED if all(right) else NOT_AS_EXPECTED
-        self._say(self._farewell(ready))
+        self._say(self._farewell(ready, requests))
         return None
 
     def _import(self, url: str) -> dict[str, Request]:
@@ -149,15 +149,15 @@ class Demo:
             self._say(f"  NOT AS EXPECTED: {difference}")
         return not wrong
 
-    def _farewell(self, ready: Mapping[str, Any]) -> str:
-        home = self._settings.home
+    def _farewell(self, ready: Mapping[str, Any], requests: Mapping[str, Request]) -> str:
+        home, number = self._settings.home, requests[DAMAGED]["id"] if DAMAGED in requests else 1
         return "\n".join(
             [
                 f"\nThe server:   {ready['url']}",
                 f"  log in as:  {ready['admin_user']}, password in {ready['admin_password_file']}",
                 f"Dagster's UI: {ready['dagster_url']}",
-                f"Look:         inbox-pipeline status 1 --home {home}",
-                f"Every file:   inbox-pipeline ledger 4 --home {home}",
+                f"Look:         inbox-pipeline status {number} --home {home}",
+                f"Every file:   inbox-pipeline ledger {number} --home {home}",
                 f"Check:        inbox-pipeline verify --home {home}",
                 f"Your own:     copy a folder to {self._folder} and run",
                 f"              inbox-pipeline import FOLDER --project {PROJECT} --wait --home {home}",

@@ -35,6 +35,10 @@ from inbox_pipeline.store.secret import Secret
 UNASSIGNED = "Unassigned"
 ONE_LABEL = "several_studies_one_label"
 CHUNK_FILES = 16
+HELD_WORDS = {
+    "label_taken": "held because another study has their label",
+    "patient_conflict": "held because their study holds several patients",
+}
 LEDGER_MEMBERS = (
     "source_path",
     "disposition",
@@ -187,11 +191,12 @@ def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSessio
 
 
 def _sentence(outcome: str, counts: Counter[tuple[str, str]], sessions: int) -> str:
-    done = counts["archived", "archived"]
-    parts = [f"{done:,} of {counts.total():,} files anonymized into {sessions:,} sessions"]
+    done, found = counts["archived", "archived"], counts.total()
+    files, into = "file" if found == 1 else "files", "session" if sessions == 1 else "sessions"
     rest = sorted(((n, reason) for (kind, reason), n in counts.items() if kind != "archived"), reverse=True)
-    parts += [f"{n:,} {REASON_WORDS[reason]}" for n, reason in rest]
-    return f"{outcome.capitalize()}: {'; '.join(parts)}."
+    tail = ", ".join(f"{n:,} {HELD_WORDS.get(reason, REASON_WORDS[reason])}" for n, reason in rest)
+    sentence = f"{outcome.capitalize()}: {done:,} of {found:,} {files} anonymized into {sessions:,} {into}"
+    return f"{sentence}; {tail}." if tail else f"{sentence}."
 
 
 def _reported(order: Order, row: Row) -> Row:

@@ -207,7 +207,7 @@ def check_script(text: str) -> None:
         compile_script(text)
     except ScriptError as error:
         place = {"line": error.line, "column": error.column, "message": error.message, "source": error.source_line}
-        rejected = refusal("script_invalid", error=f"line {error.line}, column {error.column}: {error.message}")
+        rejected = refusal("script_invalid", error=f"line {error.line}, column {error.column}: {error.message}.")
         rejected.data.update(place)
         raise rejected from None
 

@@ -1,0 +1,155 @@
+"""Commands on HOME's catalog, without a server."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from inbox_pipeline.errors import Rejected
+from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
+from inbox_pipeline.services import accounts, projects
+from inbox_pipeline.services.site import Site
+from inbox_pipeline_tests.cli.conftest import Run
+
+SCRIPT = 'version "6.3"\n(0010,0010) := subject\n'
+
+
+def test_init_makes_a_home_once_with_an_administrator_whose_password_is_in_a_file(run: Run, tmp_path: Path) -> None:
+    home = tmp_path / "fresh"
+    first = json.loads(run("init", "--home", home, "--json").stdout)
+    password_file = Path(first["admin_password_file"])
+    assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((home / "secret.key").stat().st_mode) == 0o600
+    before = password_file.read_text(), (home / "secret.key").read_text()
+    assert json.loads(run("init", "--home", home, "--json").stdout) == first
+    assert (password_file.read_text(), (home / "secret.key").read_text()) == before
+    changed = run("user", "passwd", "admin", "--password-stdin", "--home", home, stdin="another one\n")
+    assert changed.exit_code == 0
+    assert not password_file.exists()
+    assert json.loads(run("init", "--home", home, "--json").stdout)["admin_password_file"] is None
+
+
+def test_home_comes_from_the_environment_too(run: Run, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INBOX_PIPELINE_HOME", str(site.settings.home))
+    assert [row["login"] for row in json.loads(run("user", "list", "--json").stdout)] == ["admin"]
+
+
+def test_a_user_is_created_changed_locked_out_and_let_in(on: Run, site: Site) -> None:
+    assert on("user", "create", "ann", "--password-stdin", stdin="long enough\n").exit_code == 0
+    assert accounts.authenticate(site, "ann", "long enough").admin is False
+    again = on("user", "create", "ann", "--password-stdin", stdin="long enough\n")
+    assert (again.exit_code, "[label_taken_by_user]" in again.stderr) == (7, True)
+    assert on("user", "create", "ann", "--password-stdin", "--if-missing", stdin="long enough\n").exit_code == 0
+    assert on("user", "passwd", "ann", "--password-stdin", stdin="different now\n").exit_code == 0
+    assert accounts.authenticate(site, "ann", "different now").login == "ann"
+    assert on("user", "disable", "ann").exit_code == 0
+    with pytest.raises(Rejected):
+        accounts.authenticate(site, "ann", "different now")
+    assert on("user", "enable", "ann").exit_code == 0
+    assert accounts.authenticate(site, "ann", "different now").login == "ann"
+    assert on("user", "disable", "nobody").exit_code == 7
+    assert on("user", "create", "bob", "--password-stdin", stdin="short\n").exit_code == 7
+    assert on("user", "create", "boss", "--password-stdin", "--admin", stdin="long enough\n").exit_code == 0
+    assert accounts.authenticate(site, "boss", "long enough").admin is True
+    logins = [line.split()[0] for line in on("user", "list").stdout.splitlines()]
+    assert logins == ["login", "admin", "ann", "boss"]
+
+
+def test_a_token_works_as_user_and_password(on: Run, site: Site) -> None:
+    token = json.loads(on("user", "token", "admin", "--json").stdout)
+    assert accounts.authenticate(site, token["alias"], token["secret"]).login == "admin"
+    assert on("user", "token", "nobody").exit_code == 7
+
+
+def test_projects_from_the_terminal(on: Run, site: Site, tmp_path: Path) -> None:
+    accounts.create_user(site, "system", "ann", "long enough")
+    assert on("project", "create", "Q", "--title", "Second", "--owner", "ann").exit_code == 0
+    assert (site.settings.inbox_path / "Q").is_dir()
+    assert on("project", "create", "q").exit_code == 7
+    assert on("project", "create", "Q", "--if-missing").exit_code == 0
+    assert on("project", "member", "Q", "admin", "--role", "member").exit_code == 0
+    script = tmp_path / "p.das"
+    script.write_text(SCRIPT)
+    done = on(
+        *("project", "set", "Q", "--prearchive-code", "0", "--sweep", "on", "--sweep-user", "ann"),
+        *("--quiet-seconds", "5", "--script", script, "--script-enabled", "off", "--policy", "none"),
+    )
+    assert done.exit_code == 0
+    shown = json.loads(on("project", "show", "Q", "--json").stdout)
+    wanted = {"prearchive_code": 0, "sweep": True, "sweep_user": "ann", "quiet_seconds": 5.0, "script_enabled": False}
+    assert wanted.items() <= shown.items()
+    assert shown["members"] == {"admin": "member", "ann": "owner"}
+    stored = projects.active_script(site, "Q")
+    assert stored is not None
+    assert stored.text == SCRIPT
+    assert [row["id"] for row in json.loads(on("project", "list", "--json").stdout)] == ["P", "Q"]
+    assert "prearchive_code" in on("project", "show", "Q").stdout
+
+
+def test_a_refused_change_leaves_everything_as_it_was(on: Run, site: Site, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.das", tmp_path / "bad.das"
+    good.write_text(SCRIPT)
+    bad.write_text('version "6.3"\n(0010,0010) := \n')
+    before = projects.show_project(site, "P"), projects.show_site(site)
+    for arguments in (
+        ("project", "set", "P", "--policy", "basic", "--script", good),
+        ("project", "set", "P", "--sweep", "on", "--script", good),
+        ("project", "set", "P", "--title", "new", "--script", bad),
+        ("project", "set", "P", "--title", "new", "--script", tmp_path / "none.das"),
+        ("project", "set", "P", "--strict-identifiers", "on"),
+        ("project", "set", "P", "--options", "retain-uids"),
+        ("project", "set", "X", "--title", "new"),
+        ("site", "set", "--policy", "basic", "--script", good),
+        ("site", "set", "--script-enabled", "off", "--script", bad),
+    ):
+        assert on(*arguments).exit_code == 7, arguments
+    assert (projects.show_project(site, "P"), projects.show_site(site)) == before
+
+
+def test_the_sites_script_and_switch(on: Run, site: Site, tmp_path: Path) -> None:
+    script = tmp_path / "s.das"
+    script.write_text(SCRIPT)
+    assert on("site", "set", "--script", script, "--script-enabled", "off").exit_code == 0
+    shown = json.loads(on("site", "show", "--json").stdout)
+    assert (shown["script"]["version"], shown["script_enabled"]) == (2, False)
+    assert on("site", "set", "--policy", "none").exit_code == 0
+
+
+def test_a_script_is_checked_by_line_column_and_caret(run: Run, tmp_path: Path) -> None:
+    script = tmp_path / "x.das"
+    script.write_text(DEFAULT_SITE_SCRIPT)
+    assert run("script", "check", script).exit_code == 0
+    script.write_text('version "6.3"\n(0010,0010) := ??\n')
+    done = run("script", "check", script)
+    assert done.exit_code == 7
+    place, source, caret, error = done.stderr.splitlines()
+    assert place == f"{script}:2:16"
+    assert source.strip() == "(0010,0010) := ??"
+    assert source[caret.index("^")] == "?"
+    assert "line 2, column 16" in error
+    assert error.endswith("[script_invalid]")
+    script.write_bytes(b"\xff\xfe")
+    assert "[script_unreadable]" in run("script", "check", script).stderr
+
+
+def test_a_secret_is_made_once_for_its_owner_alone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    assert run("secret", "new", path).exit_code == 0
+    assert (stat.S_IMODE(path.stat().st_mode), len(path.read_text().strip())) == (0o600, 64)
+    assert run("secret", "new", path).exit_code == 7
+
+
+def test_doctor_finds_a_home_in_order_and_one_that_is_not(on: Run, site: Site) -> None:
+    done = on("doctor", "--json")
+    assert done.exit_code == 0
+    states = {check["check"]: check["state"] for check in json.loads(done.stdout)}
+    assert states["site"] == states["inbox"] == states["script of the site"] == "good"
+    assert states["server"] == states["daemon"] == states["worker"] == "not running"
+    site.settings.archive_path.rmdir()
+    site.settings.inbox_path.rename(site.settings.home / "moved")
+    done = on("doctor")
+    assert done.exit_code == 4
+    assert "the inbox cannot be read" in done.stdout
