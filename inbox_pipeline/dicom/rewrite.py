@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
 from inbox_pipeline.dicom.elements import root_elements
+from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad
 from inbox_pipeline.dicom.header import refuse_directory
@@ -81,11 +82,19 @@ def rewrite(
         names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
         refuse_directory(names_directory, {element.tag for element in elements})
         edit(road.dataset)
+        _refuse_new_syntax(road.dataset, preface)
         segments = [_frame(road.dataset, preface, head, zero_preamble), *road.segments()]
         digests = copy_segments(source, size, head, segments, dest)
         if isinstance(road, FullRoad):
             digests = _with_pixel(digests, road.pixel)
         return _result(digests, road.dataset, preface.transfer_syntax_uid, "fast" if fast else "full")
+
+
+def _refuse_new_syntax(dataset: "Dataset", preface: Preface) -> None:
+    """Refuse an edit that changed the transfer syntax: the bytes that stay would no longer be what it says."""
+    stated = str(dataset.file_meta.get("TransferSyntaxUID") or preface.transfer_syntax_uid)
+    if stated != preface.transfer_syntax_uid:
+        raise NotWritable("the edit changes the transfer syntax, which is not supported yet")
 
 
 def _frame(dataset: "Dataset", preface: Preface, head: bytes, zero_preamble: bool) -> Segment:

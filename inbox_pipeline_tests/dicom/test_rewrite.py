@@ -405,3 +405,13 @@ def test_an_edit_gives_what_pydicom_gives(edits: dict[str, str | None], syntax: 
 
 
 _MUTANT = part10(with_pixels(undefined(every_vr()), EXPLICIT))
+
+
+def test_an_edit_of_the_transfer_syntax_is_refused_instead_of_mislabelled() -> None:
+    def decompress(dataset: Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+
+    dest = BytesIO()
+    with pytest.raises(NotWritable):
+        rewrite(BytesIO(part10(with_pixels(instance(), RLE), RLE)), dest, decompress)
+    assert dest.getvalue() == b""
