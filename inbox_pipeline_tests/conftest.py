@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inbox_pipeline.services.accounts import Account, create_user
+from inbox_pipeline.services.accounts import Account, create_user, get_account
 from inbox_pipeline.services.projects import create_project, ensure_default_script
-from inbox_pipeline.services.site import Site, init_site
+from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
 
 
@@ -20,21 +22,30 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def site_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The HOME of a site with the default script, the administrator `admin` and the project `P`, made once."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    made = init_site(read_settings({}, home=home))
+    ensure_default_script(made)
+    create_user(made, "system", "admin", "a good password", admin=True)
+    create_project(made, "admin", "P")
+    made.catalog.dispose()
+    return home
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A new site with the default script, the administrator `admin` and the project `P`."""
-    opened = init_site(read_settings({}, home=tmp_path / "home"))
-    ensure_default_script(opened)
-    create_user(opened, "system", "admin", "a good password", admin=True)
-    create_project(opened, "admin", "P")
-    return opened
+def site(site_template: Path, tmp_path: Path) -> Iterator[Site]:
+    """A site of the test's own: a copy of the template."""
+    shutil.copytree(site_template, tmp_path / "home")
+    opened = open_site(read_settings({}, home=tmp_path / "home"))
+    yield opened
+    opened.catalog.dispose()
 
 
 @pytest.fixture
 def admin(site: Site) -> Account:
     """The administrator's account."""
-    from inbox_pipeline.services.accounts import get_account
-
     account = get_account(site, "admin")
     assert account is not None
     return account

@@ -38,9 +38,11 @@ def end_request(
 
     Args:
         stop: reason code and the fields of its sentence when the request ends early, else None.
-        cleanup: what became of the sources (Request JSON, `cleanup`).
+        cleanup: what became of the sources (Request JSON, `cleanup`); a request that ends early deletes none.
     """
     if stop is not None:
+        row = requests.get(connection, request_id)
+        cleanup = "partial" if row and row["cleanup"] else "off"
         ledger.close_pending(connection, request_id, CLOSED_BY.get(stop[0], "request_failed"))
     planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
     made = [s for s in planned if s["session_id"] is not None]

@@ -292,7 +292,7 @@ def _as_json(connection: Connection, row: RowMapping) -> dict[str, Any]:
         "phase": row["phase"],
         "reason": row["reason"],
         "files": _files(ledger.counts(connection, request_id)),
-        "sessions": _sessions(connection, request_id),
+        "sessions": _sessions(connection, row),
         "bytes": row["bytes"],
         "attempt": row["attempt"],
         "dagster_run_id": row["dagster_run_id"],
@@ -312,20 +312,23 @@ def _files(counts: dict[tuple[str, str], int]) -> dict[str, Any]:
     return {"found": sum(counts.values()), "by_disposition": by_disposition, "by_reason": by_reason}
 
 
-def _sessions(connection: Connection, request_id: int) -> list[dict[str, Any]]:
-    files = ledger.session_counts(connection, request_id)
+def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
+    """Return the request's sessions; one that has not appeared is RECEIVING while the request runs, then ERROR."""
+    files = ledger.session_counts(connection, row["id"])
+    absent = "ERROR" if row["status"] in requests.FINAL else "RECEIVING"
     return [
         {
             "project": session["project_id"],
             "subject": session["subject_label"],
             "session": session["session_label"],
             "uri": session_uri(session),
-            "state": session["state"],
+            "state": session["state"] if session["session_id"] else absent,
             "files": files.get(session["number"], 0),
             "reason": session["reason"],
             "findings": session["findings"],
         }
-        for session in requests.planned_sessions(connection, request_id)
+        for session in requests.planned_sessions(connection, row["id"])
+        if session["state"] != "EMPTY"
     ]
 
 

@@ -170,6 +170,7 @@ def test_a_script_error_holds_the_file_and_names_the_line(site: Site, admin: Acc
         ("held", "script_error", "line 2")
     }
     assert answer["outcome"] == "failed"
+    assert answer["sessions"] == []
     assert not list(site.settings.archive_path.rglob("*.dcm"))
 
 
@@ -231,15 +232,18 @@ def test_cancel_ends_a_waiting_request_at_once(site: Site, admin: Account, folde
 
 
 def test_cancel_stops_a_running_request_and_empties_staging(site: Site, admin: Account, folder: Path) -> None:
-    request_id = file(site, admin, folder)
+    request_id = file(site, admin, folder, cleanupAfterImport="true")
     for step in steps.STEPS[:3]:
         steps.run_step(site, request_id, step, run_id="run-1")
+    running = requests.request_json(site, request_id, admin)
+    assert [(s["state"], s["uri"]) for s in running["sessions"]] == [("RECEIVING", None)]
     requests.cancel(site, admin, request_id)
     with pytest.raises(Cancelled):
         steps.run_step(site, request_id, "archive", run_id="run-1")
     answer = requests.request_json(site, request_id, admin)
     assert (answer["status"], answer["outcome"]) == ("Failed", "cancelled")
     assert answer["files"]["by_reason"] == {"cancelled": 3}
+    assert (answer["cleanup"], answer["sessions"][0]["state"]) == ("partial", "ERROR")
     assert not list(site.settings.staging_path.iterdir())
     assert not list(site.settings.archive_path.rglob("*.dcm"))
 
