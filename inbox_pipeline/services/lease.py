@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected
 from inbox_pipeline.intake.requests import overlaps
+from inbox_pipeline.services.requests import reopen
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases, requests
 from inbox_pipeline.store.catalog.leases import Lease
@@ -111,6 +112,8 @@ def _take_or_resume(site: Site, request_id: int, run_id: str) -> Lease:
         if row["dagster_run_id"] == run_id and row["lease_token"]:
             return Lease(request_id, row["attempt"], row["lease_token"], run_id)
         _refuse(connection, row, run_id)
+        if row["status"] == "Failed":
+            reopen(connection, row)
         return leases.take(connection, row, run_id, owner(), site.settings.lease_seconds)
 
 

@@ -264,6 +264,24 @@ def test_a_retry_imports_what_was_left(site: Site, admin: Account) -> None:
     assert refused.value.code == "nothing_to_retry"
 
 
+def test_a_run_started_by_hand_on_a_failed_request_is_its_next_attempt(site: Site, admin: Account) -> None:
+    folder = site.settings.inbox_path / "P" / "torn"
+    save(instance(number=1), folder / "1.dcm")
+    other = save(instance(number=2, PatientID="FAKE002"), folder / "2.dcm")
+    (folder / "3.txt").write_text("x")
+    answer = done(site, admin, session_folder(site.settings.inbox_path / "P" / "two", study=2), EXPT_LABEL="E")
+    assert answer["status"] == "Completed"
+    other.write_bytes(b"not DICOM any more")
+    (folder / "1.dcm").write_bytes((folder / "1.dcm").read_bytes()[:-9])
+    failed = done(site, admin, folder)
+    assert failed["reason"] == "nothing_importable"
+    save(instance(number=1), folder / "1.dcm")
+    steps.run_step(site, failed["id"], "archive", run_id="run-2")
+    again = requests.request_json(site, failed["id"], admin)
+    assert (again["status"], again["outcome"], again["attempt"]) == ("Completed", "partial", 2)
+    assert again["files"]["by_reason"] == {"archived": 1, "not_dicom": 2}
+
+
 def test_a_file_that_changed_since_the_scan_is_not_imported(site: Site, admin: Account, folder: Path) -> None:
     request_id = file(site, admin, folder)
     for step in steps.STEPS[:2]:
