@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -71,7 +72,11 @@ def new_dataset(
     from pydicom import Dataset  # noqa: PLC0415 - costs half a second
 
     dataset = Dataset(dict(elements))  # type: ignore[arg-type]  # keys are BaseTag, an int
-    dataset.set_original_encoding(*preface.layout, dataset._character_set)
+    try:
+        character_set = dataset._character_set
+    except (LookupError, ValueError):  # for instance a NUL inside the name, which no codec look-up accepts
+        raise Unparsable("the Specific Character Set cannot be looked up") from None
+    dataset.set_original_encoding(*preface.layout, character_set)
     dataset.buffer = stream
     dataset.filename = dataset.timestamp = dataset.fileobj_type = None
     dataset.file_meta = _file_meta(preface)

@@ -415,3 +415,9 @@ def test_an_edit_of_the_transfer_syntax_is_refused_instead_of_mislabelled() -> N
     with pytest.raises(NotWritable):
         rewrite(BytesIO(part10(with_pixels(instance(), RLE), RLE)), dest, decompress)
     assert dest.getvalue() == b""
+
+
+def test_a_character_set_that_cannot_be_looked_up_is_unparsable() -> None:
+    data = part10(instance()).replace(b"ISO_IR 100", b"\x00SO_IR 100")
+    with pytest.raises(NotReadable):
+        run(data, default_script)
