@@ -44,4 +44,5 @@ def write_parquet(lines: Iterable[bytes], out: BinaryIO) -> None:
     kinds = {**dict.fromkeys(TEXTS, "string"), "bytes": "Int64"}
     frame = pd.read_json(content, lines=True, dtype=False, convert_dates=False)
     frame = frame if len(frame.columns) else pd.DataFrame(columns=list(kinds))
-    frame.astype(kinds).to_parquet(out, index=False)
+    out.write(frame.astype(kinds).to_parquet(None, index=False))
+    out.flush()
