@@ -5,7 +5,7 @@ Belongs here: JSON lines to Parquet. Does not belong here: where the lines come 
 
 from __future__ import annotations
 
-import io
+import json
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import BinaryIO
@@ -40,9 +40,8 @@ def write_parquet(lines: Iterable[bytes], out: BinaryIO) -> None:
         )
     import pandas as pd  # noqa: PLC0415 - costs half a second
 
-    content = io.BytesIO(b"".join(lines))
     kinds = {**dict.fromkeys(TEXTS, "string"), "bytes": "Int64"}
-    frame = pd.read_json(content, lines=True, dtype=False, convert_dates=False)
-    frame = frame if len(frame.columns) else pd.DataFrame(columns=list(kinds))
-    out.write(frame.astype(kinds).to_parquet(None, index=False))
+    rows = [json.loads(line) for line in b"".join(lines).splitlines()]
+    frame = pd.DataFrame(rows, columns=None if rows else list(kinds)).astype(kinds)
+    out.write(frame.to_parquet(None, index=False))
     out.flush()

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from inbox_pipeline.errors import InboxError
-from inbox_pipeline.services import accounts, steps
+from inbox_pipeline.services import accounts, requests, steps
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.cli.conftest import Run
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
@@ -96,7 +97,7 @@ def test_labels_cleanup_and_a_relative_path_are_passed_on(
     [(None, "complete", 0), ("text", "partial", 3), ("only text", "failed", 4), ("cancelled", "cancelled", 4)],
 )
 def test_waiting_ends_with_the_outcome(
-    run: Run, site: Site, folder: Path, fault: str | None, outcome: str, code: int
+    run: Run, site: Site, admin: accounts.Account, folder: Path, fault: str | None, outcome: str, code: int
 ) -> None:
     if fault in ("text", "only text"):
         (folder / "note.txt").write_text("not DICOM at all, and long enough to be looked at")
@@ -104,12 +105,15 @@ def test_waiting_ends_with_the_outcome(
         for path in folder.glob("*.dcm"):
             path.unlink()
 
-    def soon() -> None:
+    def once_filed() -> None:
+        while not requests.list_requests(site, admin, active=True):
+            time.sleep(0.1)
+        time.sleep(1)
         if fault == "cancelled":
-            assert run("cancel", "1").exit_code == 0
+            requests.cancel(site, admin, 1)
         work(site, 1)
 
-    later = threading.Timer(1.0, soon)
+    later = threading.Thread(target=once_filed, daemon=True)
     later.start()
     done = run("import", folder, "--project", "P", "--wait", "--json")
     later.join()
@@ -134,6 +138,7 @@ def test_the_ledger_in_each_format(run: Run, site: Site, folder: Path) -> None:
     else:
         import pandas as pd
 
+        assert done.exit_code == 0, done.stderr
         frame = pd.read_parquet(io.BytesIO(done.stdout_bytes))
         assert list(frame["source_path"]) == [line["source_path"] for line in lines]
         assert list(frame["bytes"]) == [line["bytes"] for line in lines]
