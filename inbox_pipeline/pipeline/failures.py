@@ -46,16 +46,15 @@ def translated(context: dg.OpExecutionContext, error: Exception) -> BaseExceptio
     return dg.Failure(description=_sentence(error), metadata=_metadata(error), allow_retries=False)
 
 
-def describe_fault(error: Exception) -> str:
-    """Return an unexpected exception's class, module and line: all of it that cannot hold a value."""
+def fault_sentence(error: Exception) -> str:
+    """Say an unexpected exception's class, module and line: all of it that cannot hold a value."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+    kind = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+    return f"An unexpected fault of kind {kind} stopped the work."
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, InboxError):
-        return str(error)
-    return f"An unexpected fault of kind {describe_fault(error)} stopped the work."
+    return str(error) if isinstance(error, InboxError) else fault_sentence(error)
 
 
 def _metadata(error: Exception) -> dict[str, Any]:

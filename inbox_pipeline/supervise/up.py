@@ -3,8 +3,7 @@
 Belongs here: the order of start and stop. Does not belong here: what the children do.
 
 Order: web at once; Dagster's tables, where there are none; code server and workers; the daemon when the code server
-answers, because a daemon that finds none waits a minute before it looks again; Dagster's own UI last, because no
-request needs it.
+answers, because a daemon that finds none waits a minute before it looks again, and Dagster's own UI with it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -143,11 +141,8 @@ class _Run:
         return False
 
     def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self._url()}/readyz", timeout=5) as answer:  # noqa: S310 - our own http
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        """Return whether a request would be served, and the Dagster address that the ready line names answers."""
+        return _answers(f"{self._url()}/readyz") and _answers(f"{self.places.dagster_url}/server_info")
 
     def _announce(self) -> None:
         """Record the address in HOME, print the one line on standard output, and let the caller begin."""
@@ -200,6 +195,14 @@ def _signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _record_path(settings: Settings) -> Path:
