@@ -120,13 +120,16 @@ def _take_or_resume(site: Site, request_id: int, run_id: str) -> Lease:
 def _refuse(connection: Connection, row: RowMapping, run_id: str) -> None:
     """Refuse a run that may not be the request's next attempt.
 
+    A request whose worker died before it saw a cancel may be taken: the attempt sees the cancel at once, settles what
+    the dead one left, and ends it.
+
     Raises:
         Rejected: `request_final`, `cancelled`, `request_leased`, `run_superseded` or `path_waits`.
     """
     request_id = row["id"]
     if row["status"] == "Completed":
         raise Rejected("request_final", f"Request {request_id} is completed already; nothing was changed.", "")
-    if row["cancel_requested"] or row["outcome"] == "cancelled":
+    if row["outcome"] == "cancelled":
         raise Rejected("cancelled", f"Request {request_id} was cancelled; nothing was changed.", "Retry the request.")
     if leases.held(connection, row):
         raise Rejected(

@@ -248,6 +248,23 @@ def test_cancel_stops_a_running_request_and_empties_staging(site: Site, admin: A
     assert not list(site.settings.archive_path.rglob("*.dcm"))
 
 
+def test_a_cancel_that_a_dead_worker_never_saw_is_carried_out_by_the_next_attempt(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    request_id = file(site, admin, folder)
+    for step in steps.STEPS[:3]:
+        steps.run_step(site, request_id, step, run_id="run-1")
+    requests.cancel(site, admin, request_id)
+    expire(site, request_id)
+    (item,) = queue.expired(site)
+    assert queue.requeue(site, item) == "queued"
+    assert [due.request_id for due in queue.due_launches(site, 5)] == [request_id]
+    with pytest.raises(Cancelled):
+        steps.run_step(site, request_id, "scan", run_id="run-2")
+    assert requests.request_json(site, request_id, admin)["outcome"] == "cancelled"
+    assert not list(site.settings.staging_path.iterdir())
+
+
 def test_a_retry_imports_what_was_left(site: Site, admin: Account) -> None:
     folder = site.settings.inbox_path / "P" / "late"
     whole = save(instance(), folder / "1.dcm").read_bytes()
