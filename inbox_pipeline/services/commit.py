@@ -62,15 +62,18 @@ def commit_sessions(site: Site, lease: Lease, staging: Staging, check: Callable[
             _commit(site, lease, staging, plan)
 
 
-def settle_intents(site: Site, lease: Lease, staging: Staging) -> None:
-    """Before a request ends early: finish a commit whose session is visible already, take back one that is not."""
+def settle_intents(site: Site, lease: Lease, staging: Staging, *, finish: bool) -> None:
+    """Before a request ends early: finish a commit whose session is visible already.
+
+    One that is not visible yet is finished too where `finish` says so (a cancel), else taken back (a failure).
+    """
     with site.catalog.read() as connection:
         plans = requests.planned_sessions(connection, lease.request_id)
     for plan in plans:
         intent = _recorded(plan)
         if intent is None or plan["session_id"] is not None:
             continue
-        if staging.session_path(plan["number"]).exists():
+        if staging.session_path(plan["number"]).exists() and not finish:
             with site.catalog.write() as connection:
                 requests.update_session(connection, lease.request_id, plan["number"], intent_token=None)
         else:

@@ -74,6 +74,7 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     request_id = keeper.lease.request_id
     staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
     staging.take_over()
+    keeper.check()
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
     done = row["steps_done"] if row else 0
@@ -168,7 +169,7 @@ def _note(site: Site, keeper: Keeper, **values: Any) -> None:
 def _stop(site: Site, keeper: Keeper, code: str, fields: dict[str, Any]) -> None:
     """End the request early: settle open commits, empty staging, write the verdict."""
     staging = Staging(site.settings.staging_path, keeper.lease.request_id, keeper.lease.token)
-    settle_intents(site, keeper.lease, staging)
+    settle_intents(site, keeper.lease, staging, finish=code == "cancelled")
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=0):
             raise lost(keeper.lease.request_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +174,7 @@ def test_terminate_cancels_the_request(engine: Place, policy: str) -> None:
     assert engine.ui.wait(run_id, "CANCELED", "FAILURE", "SUCCESS", seconds=20) == "CANCELED"
     answer = _ended(engine, request_id)
     assert (answer["status"], answer["outcome"]) == ("Failed", "cancelled")
-    assert list(engine.site.settings.staging_path.iterdir()) == []
+    until(lambda: not list(engine.site.settings.staging_path.iterdir()))
     assert engine.ui.status(run_id) == "CANCELED"
 
 
@@ -196,7 +196,7 @@ def test_terminate_of_a_waiting_run_cancels_its_request_alone(engine: Place) -> 
 
 
 def test_a_run_of_a_request_that_another_run_works_on_ends_and_may_be_terminated_without_harm(engine: Place) -> None:
-    request_id = engine.file(engine.session(30))
+    request_id = engine.file(engine.session(120))
     first = engine.ui.first_run(request_id)
     engine.ui.wait(first, "STARTED")
     second = engine.ui.launch(request_id)
@@ -207,8 +207,12 @@ def test_a_run_of_a_request_that_another_run_works_on_ends_and_may_be_terminated
 
 
 def _ended(engine: Place, request_id: int) -> Mapping[str, Any]:
-    deadline = time.monotonic() + 30
-    while (answer := engine.answer(request_id))["outcome"] is None:
-        assert time.monotonic() < deadline, answer
+    until(lambda: engine.answer(request_id)["outcome"] is not None)
+    return engine.answer(request_id)
+
+
+def until(reached: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    return answer
