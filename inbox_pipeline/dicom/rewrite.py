@@ -71,23 +71,52 @@ def rewrite(
 
     Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
     """
+    with quiet():
+        opened = _open(source, size)
+        preface, road = opened.preface, opened.road
+        edit(road.dataset)
+        _refuse_new_syntax(road.dataset, preface)
+        segments = [_frame(road.dataset, preface, opened.head, zero_preamble), *road.segments()]
+        digests = copy_segments(source, opened.size, opened.head, segments, dest)
+        if isinstance(road, FullRoad):
+            digests = _with_pixel(digests, road.pixel)
+        return _result(digests, road.dataset, preface.transfer_syntax_uid, opened.path_taken)
+
+
+def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int | None = None) -> "Dataset":
+    """The data set of `source` after `edit`, as `rewrite` would write it; written nowhere.
+
+    Raises NotReadable (see `read_header`), and what `edit` raises.
+    """
+    with quiet():
+        dataset = _open(source, size).road.dataset
+        edit(dataset)
+        return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A source that has been walked: its first bytes, its frame, and the road that its data set takes."""
+
+    size: int
+    head: bytes
+    preface: Preface
+    road: FastRoad | FullRoad
+    path_taken: str
+
+
+def _open(source: BinaryIO, size: int | None) -> _Opened:
+    """Walk a source's elements. Raises NotReadable."""
     size = source.seek(0, os.SEEK_END) if size is None else size
     source.seek(0)
     head = source.read(min(BUFFER_BYTES, size))
-    with quiet():
-        preface = read_preface(source, Window(source, size, head=head))
-        elements = list(root_elements(preface.data_set, preface.start, preface.layout))
-        fast = is_ordinary(preface, elements, size)
-        road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
-        names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
-        refuse_directory(names_directory, {element.tag for element in elements})
-        edit(road.dataset)
-        _refuse_new_syntax(road.dataset, preface)
-        segments = [_frame(road.dataset, preface, head, zero_preamble), *road.segments()]
-        digests = copy_segments(source, size, head, segments, dest)
-        if isinstance(road, FullRoad):
-            digests = _with_pixel(digests, road.pixel)
-        return _result(digests, road.dataset, preface.transfer_syntax_uid, "fast" if fast else "full")
+    preface = read_preface(source, Window(source, size, head=head))
+    elements = list(root_elements(preface.data_set, preface.start, preface.layout))
+    fast = is_ordinary(preface, elements, size)
+    road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
+    names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
+    refuse_directory(names_directory, {element.tag for element in elements})
+    return _Opened(size, head, preface, road, "fast" if fast else "full")
 
 
 def _refuse_new_syntax(dataset: "Dataset", preface: Preface) -> None:

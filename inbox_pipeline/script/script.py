@@ -24,6 +24,7 @@ from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.lookup import parse_lookup
+from inbox_pipeline.script.reach import may_assign
 from inbox_pipeline.script.source import Source
 
 _VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
@@ -77,6 +78,10 @@ class Script:
     def advice(self) -> tuple[Advice, ...]:
         """Sentences about what XNAT would refuse and what has another effect than it seems to have."""
         return self._program.advice
+
+    def may_assign(self, tag: int) -> bool:
+        """Whether the script may replace the value of a public element with that tag; told from its text alone."""
+        return may_assign(self._program.statements, tag)
 
     def apply(
         self,

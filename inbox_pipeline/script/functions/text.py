@@ -27,7 +27,7 @@ def _substring(context: Context, arguments: list[Argument]) -> str:
     text = context.needed(arguments[0])
     begin, end = integer(context, arguments[1]), integer(context, arguments[2])
     if not 0 <= begin <= end <= len(text):
-        raise Failure(f"the text has no part from {begin} to {end}", _path(arguments[0]))
+        raise Failure("the text has no such part", _path(arguments[0]))
     return text[begin:end]
 
 
