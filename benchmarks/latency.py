@@ -100,12 +100,11 @@ def file_work(folder: Path) -> float:
 def measure(repeats: int, queued: int) -> dict[str, Any]:
     """Start a server, time single requests, then a queue of them."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, load = Path(name), os.getloadavg()[0]
         alone = file_work(folder)
         with Server(folder / "home", folder / "up.log") as server, server.client() as client:
             server.command("project", "create", "P", "--if-missing")
             inbox = Path(server.ready["inbox_path"]) / "P"
-            load = os.getloadavg()[0]
             singles = []
             for number in range(repeats + 1):
                 singles.append(once(client, make(inbox / f"single{number}", number + 1)))
