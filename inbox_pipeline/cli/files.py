@@ -6,6 +6,7 @@ Belongs here: their options and what they print. Does not belong here: the work 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,13 @@ def verify(project: str | None, as_json: bool) -> None:
 @click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
+@click.option(
+    "--secret-file",
+    metavar="F",
+    type=click.Path(path_type=Path),
+    help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
+)
+@click.option("--strict-script", is_flag=True, help="Hold a file on which a line of a script had no effect.")
 @click.option("--report", metavar="JSONL", type=click.Path(path_type=Path), help="Write a row per file found.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Processes.")
 @options.home_option
@@ -67,6 +75,8 @@ def anonymize(
     project: str | None,
     subject: str | None,
     session: str | None,
+    secret_file: Path | None,
+    strict_script: bool,
     report: Path | None,
     jobs: int,
 ) -> None:
@@ -79,7 +89,10 @@ def anonymize(
     if policy == "basic":
         raise refusal("policy_not_supported")
     texts = (*_site_script(site_script), *(options.read_script(path) for path in scripts))
-    order = service.Order(source, target, texts, project or service.UNASSIGNED, subject, session, jobs)
+    name = project or service.UNASSIGNED
+    order = service.Order(
+        source, target, texts, name, subject, session, jobs, _key(secret_file, name), strict_script=strict_script
+    )
     result = service.anonymize_folder(order, _progress)
     if report is not None:
         _write_report(report, result)
@@ -101,6 +114,20 @@ def new(file: Path) -> None:
 
     new_secret(file)
     click.echo(f"{file}: made")
+
+
+def _key(secret_file: Path | None, project: str) -> bytes | None:
+    """Return the project's key for new and mapped UIDs; None when no secret was named and HOME has none.
+
+    Raises:
+        Rejected: `secret_missing`, `secret_malformed` or `secret_exposed`.
+    """
+    from inbox_pipeline.services.keyed_uids import PURPOSE  # noqa: PLC0415 - loads more than this needs
+    from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
+
+    path = secret_file or options.settings().secret_file
+    named = secret_file is not None or "INBOX_PIPELINE_SECRET_FILE" in os.environ
+    return read_secret(path).subkey(PURPOSE, project) if named or path.exists() else None
 
 
 def _site_script(chosen: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class Header:
     sop_instance_uid: str | None
     study_instance_uid: str | None
     series_instance_uid: str | None
+    frame_of_reference_uid: str | None
     patient_id: str | None
     issuer_of_patient_id: str | None
     patient_name: str | None
@@ -64,6 +65,7 @@ _ASCII = {
     0x00080018: "sop_instance_uid",
     0x0020000D: "study_instance_uid",
     0x0020000E: "series_instance_uid",
+    0x00200052: "frame_of_reference_uid",
     0x00080060: "modality",
     0x00080020: "study_date",
     0x00080030: "study_time",

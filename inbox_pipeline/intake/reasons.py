@@ -135,6 +135,11 @@ REFUSALS = [
         403,
         ("forbidden", "You may not do that.", "Ask the project's owner or an administrator."),
         (
+            "prevent_anon_denied",
+            "Only the project's owner and administrators may import without anonymization.",
+            "Leave prevent_anon out, or ask the project's owner.",
+        ),
+        (
             "cross_site",
             "Another web site made the browser send this request.",
             "Send it from this server's own pages, or from a client that is not a browser.",
@@ -257,6 +262,16 @@ LEDGER = [
             "script_error",
             "The anonymization script failed on this file.",
             "Correct the script at the line named and retry.",
+        ),
+        (
+            "script_no_effect",
+            "A line of the anonymization script had nothing to assign, and scripts are strict here.",
+            "Guard the line named, or switch strict-script off, and retry.",
+        ),
+        (
+            "reference_error",
+            "An element that refers to a replaced UID cannot be read.",
+            "Check the file with a DICOM validator; it stays where it is.",
         ),
         (
             "anonymize_error",

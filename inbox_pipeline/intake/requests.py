@@ -19,7 +19,6 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.xz")
 DEFAULTS: Mapping[str, frozenset[str]] = {
     "overwrite": frozenset({"none"}),
     "overwrite_files": frozenset({"false"}),
-    "prevent_anon": frozenset({"false"}),
     "Direct-Archive": frozenset({"false"}),
     "Custom-Processing": frozenset({"false"}),
     "identifier": frozenset({"dicomobjectidentifier"}),
@@ -40,6 +39,7 @@ class ImportParameters:
     session_label: str | None
     cleanup: bool
     auto_archive: bool | None
+    prevent_anon: bool
     overwrite: str
     recorded: dict[str, str]
 
@@ -67,6 +67,7 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> ImportParameters:
         session_label=named.get("EXPT_LABEL") or None,
         cleanup=is_true(named.get("cleanupAfterImport")),
         auto_archive=_wish(named),
+        prevent_anon=is_true(named.get("prevent_anon")),
         overwrite=overwrite,
         recorded=recorded,
     )

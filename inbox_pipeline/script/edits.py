@@ -60,7 +60,7 @@ class Edits:
         self.line = 0
         self.changes: list[Change] = []
         self.kept: list[Change] = []
-        self._sentences: dict[str, None] = {}
+        self._sentences: dict[str, bool] = {}
         self._undo: list[Callable[[], object]] = []
 
     def record(self, location: Location, action: str) -> None:
@@ -73,12 +73,21 @@ class Edits:
 
     def warn(self, sentence: str) -> None:
         """Remember a sentence about the statement that runs; it must hold no element's value."""
-        self._sentences[f"line {self.line}: {sentence}"] = None
+        self._sentences.setdefault(f"line {self.line}: {sentence}", False)
+
+    def no_effect(self, sentence: str) -> None:
+        """Remember, as `warn` does, that the statement that runs silently left something as it was."""
+        self._sentences[f"line {self.line}: {sentence}"] = True
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The sentences, each once, in order."""
         return tuple(self._sentences)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Those of the sentences that tell of a statement without effect."""
+        return tuple(sentence for sentence, skipped in self._sentences.items() if skipped)
 
     def replace(self, dataset: Dataset, tag: BaseTag, entry: Entry | None) -> None:
         """Put an entry into a data set, or take it out if None, so that `undo` restores what was there."""

@@ -85,7 +85,7 @@ class Evaluator:
         need_singular(node.path)
         text = self._assigned(node.value)
         if text is None:
-            self._context.edits.warn(f"there is no value to assign; {node.path} was left as it is")
+            self._context.edits.no_effect(f"there is no value to assign; {node.path} was left as it is")
             return
         spot = place_for(self._context.root, node.path)
         set_text(spot.level, spot.tag, text)
@@ -95,7 +95,7 @@ class Evaluator:
         spots = find(self._context.root, node.path)
         if text is None:
             if spots:
-                self._context.edits.warn(f"there is no value to assign; what {node.path} means was left as it is")
+                self._context.edits.no_effect(f"there is no value to assign; what {node.path} means was left as it is")
             return
         for spot in spots:
             if spot.item is not None:

@@ -35,13 +35,15 @@ class Outcome:
     """What applying a script did.
 
     After a rejection the data set is as it was, and `changes` is empty. `kept` are elements that the script asked to
-    stay as they are. `warnings` are sentences with line numbers and without values.
+    stay as they are. `warnings` are sentences with line numbers and without values; `skipped` are those of them that
+    tell of a statement which silently left something as it was (dicomedit specification 2.4).
     """
 
     rejected: bool
     changes: tuple[Change, ...]
     warnings: tuple[str, ...]
     kept: tuple[Change, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @cached_property
     def root_tags(self) -> frozenset[int]:
@@ -110,7 +112,7 @@ class Script:
         except BaseException:
             edits.undo()
             raise
-        return Outcome(False, tuple(edits.changes), edits.warnings, tuple(edits.kept))
+        return Outcome(False, tuple(edits.changes), edits.warnings, tuple(edits.kept), edits.skipped)
 
 
 def compile_script(text: str, *, lookup: str | None = None, fetch: Callable[[str], str] | None = None) -> Script:

@@ -1,43 +1,39 @@
 """Step 3, anonymize: each pending file rewritten into staging by the scripts in force, made durable in batches.
 
-Belongs here: which scripts run on a session, and the way of one file from inbox to staging. Does not belong here: the
-scripts' language (`script`), the rewriting of bytes (`dicom/rewrite.py`).
+Belongs here: which scripts run on a session, and where in staging a file goes. Does not belong here: what is done to a
+file's elements (`recipe.py`) and its bytes (`rewriting.py`).
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from sqlalchemy.engine import RowMapping
 
-from inbox_pipeline.dicom.codes import append_method_code
-from inbox_pipeline.dicom.errors import NotReadable, NotWritable
-from inbox_pipeline.dicom.rewrite import Rewritten, rewrite
-from inbox_pipeline.errors import InboxError, LeaseLost, Rejected, Unavailable
+from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
-from inbox_pipeline.script import Script, ScriptError, compile_script
-from inbox_pipeline.services.projects import StoredScript, active_script
+from inbox_pipeline.script import ScriptError, compile_script
+from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
+from inbox_pipeline.services.keyed_uids import PURPOSE
+from inbox_pipeline.services.projects import StoredScript, active_script, stored_script
+from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
+from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
 from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.store.catalog import leases, ledger, requests
+from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
-from inbox_pipeline.store.inbox import InboxFolder, file_inode
+from inbox_pipeline.store.inbox import InboxFolder
 from inbox_pipeline.store.staging import PART, Staging, replace_part
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 BATCH_FILES = 500
 BATCH_SECONDS = 5.0
-_UID = re.compile(r"[0-9.]{1,64}")
+_MADE = {INSTANCE: "sop_instance_uid", SERIES: "series_uid", STUDY: "study_uid"}
 _UNSTAGED: dict[str, Any] = {
     "source_sha256": None,
     "staged_name": None,
@@ -52,34 +48,6 @@ _UNSTAGED: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class CodedScript:
-    """A compiled script with the id under which files record it."""
-
-    id: int
-    script: Script
-
-
-@dataclass
-class Recipe:
-    """What is done to the files of one session: scripts in order, and the variables they see."""
-
-    scripts: Sequence[CodedScript]
-    variables: Mapping[str, str]
-    warnings: int = 0
-
-    def edit(self, dataset: Dataset) -> None:
-        """Apply the scripts and record each in (0012,0064), as XNAT does (specification section 2.10)."""
-        for coded in self.scripts:
-            outcome = coded.script.apply(dataset, dict(self.variables))
-            if outcome.rejected:
-                raise _Stopped("script_rejected")
-            self.warnings += len(outcome.warnings)
-            if coded.id:
-                generation = "4" if coded.script.language == "4.2" else "6"
-                append_method_code(dataset, str(coded.id), f"XNAT DicomEdit {generation} Script")
-
-
 def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], None]) -> None:
     """Stage every pending file that belongs to a session.
 
@@ -89,94 +57,105 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, lease.request_id)
-        plans = {plan["number"]: plan for plan in requests.planned_sessions(connection, lease.request_id)}
+        plans = requests.planned_sessions(connection, lease.request_id)
         rows = [row for row in ledger.pending(connection, lease.request_id) if not row["staged_name"]]
     if request is None:
         raise Rejected("request_not_found", "The request is gone.", "")
-    recipes = {number: recipe_for(site, plan) for number, plan in plans.items()}
+    recipes = {plan["number"]: recipe_for(site, plan, bare=request["prevent_anon"]) for plan in plans}
     with open_folder(request["source_path"]) as folder:
-        worker = _Worker(site, lease, staging, folder, recipes)
+        rewriter = rewriter_for(site, request, folder, recipes)
+        worker = _Worker(site, lease, staging, rewriter, recipes)
         for row in rows:
             check()
             worker.take(row)
         worker.flush()
 
 
-def recipe_for(site: Site, plan: RowMapping) -> Recipe:
+def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
     """Return what is done to a planned session: site script at import, project script on entering the archive.
+
+    The versions are those with which the session's first file was written, whatever has been stored since.
+
+    Args:
+        site: the site.
+        plan: the session.
+        bare: run no script, as `prevent_anon` asks.
 
     Raises:
         Rejected: `script_broken`.
     """
-    scopes = [None, plan["project_id"]] if plan["destination"] == ARCHIVE else [None]
-    stored = [script for scope in scopes if (script := active_script(site, scope)) and script.enabled]
+    with site.catalog.read() as connection:
+        project = projects.get_project(connection, plan["project_id"])
     variables = {
         "project": plan["project_id"],
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    return Recipe([_compiled(script) for script in stored], variables)
+    stored = [] if bare else _scripts_of(site, plan)
+    return Recipe([_compiled(script) for script in stored], variables, bool(project and project["strict_script"]))
+
+
+def _scripts_of(site: Site, plan: RowMapping) -> list[StoredScript]:
+    """Return the script versions of a session; when it has none yet, those in force now, which it then keeps."""
+    if plan["scripts"] is not None:
+        return [stored_script(site, each["id"]) for each in plan["scripts"]]
+    scopes = [None, plan["project_id"]] if plan["destination"] == ARCHIVE else [None]
+    stored = [script for scope in scopes if (script := active_script(site, scope)) and script.enabled]
+    pinned = [{"id": script.id, "scope": script.scope, "digest": script.digest} for script in stored]
+    with site.catalog.write() as connection:
+        requests.update_session(connection, plan["request_id"], plan["number"], scripts=pinned)
+    return stored
 
 
 def _compiled(stored: StoredScript) -> CodedScript:
     try:
-        return CodedScript(stored.id, compile_script(stored.text))
+        script = compile_script(stored.text)
     except ScriptError as error:
         raise Rejected(
             "script_broken",
             f"The stored anonymization script {stored.id} does not compile (line {error.line}).",
             "Store a correct script and retry.",
         ) from None
+    return CodedScript(stored.id, f"{stored.scope} script {stored.id}", script)
 
 
-class _Stopped(Exception):
-    """This file cannot be staged; `code` is its reason."""
+def rewriter_for(site: Site, request: RowMapping, folder: InboxFolder, recipes: Mapping[int, Recipe]) -> Rewriter:
+    """Return what rewrites the files of a request, references included."""
+    key = site.secret.subkey(PURPOSE, request["project_id"])
+    rewriter = Rewriter(folder, key)
+    roles = [role for role in ROLES if any(recipe.may_replace(role) for recipe in recipes.values())]
+    if not roles:
+        return rewriter
+    with site.catalog.read() as connection:
+        bearers = {row["id"]: row for row in ledger.bearers(connection, request["id"])}
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    def edited(row_id: int) -> Uids:
+        row = bearers[row_id]
+        made = {tag: str(row[name]) for tag, name in _MADE.items() if row[name]}
+        if made and FRAME_OF_REFERENCE not in roles:
+            return made
+        return {**rewriter.uids(Source.of(row), recipes[row["session_number"]]), **made}
 
-
-class _Dest:
-    """A file in staging whose write errors are the storage's, never the source's."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise storage_failed(error) from None
-
-    def write(self, data: bytes) -> int:
-        """Write all of `data`."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            raise storage_failed(error) from None
-        return len(data)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    known = [
+        Bearer(row_id, {tag: row[f"{name}_key"] for tag, name in ROLE_NAMES.items()}) for row_id, row in bearers.items()
+    ]
+    return Rewriter(folder, key, Replacements(known, roles, lambda uid: site.secret.digest("uid", uid), edited))
 
 
 class _Worker:
     """Rewrites file by file, and writes rows to the ledger once their bytes are durable."""
 
     def __init__(
-        self, site: Site, lease: Lease, staging: Staging, folder: InboxFolder, recipes: Mapping[int, Recipe]
+        self, site: Site, lease: Lease, staging: Staging, rewriter: Rewriter, recipes: Mapping[int, Recipe]
     ) -> None:
-        self.site, self.lease, self.staging, self.folder, self.recipes = site, lease, staging, folder, recipes
+        self.site, self.lease, self.staging, self.rewriter, self.recipes = site, lease, staging, rewriter, recipes
         self.taken = staged_uids(site, lease.request_id)
         self.done: list[dict[str, Any]] = []
         self.since = time.monotonic()
 
     def take(self, row: RowMapping) -> None:
         """Stage one file, or note why it cannot be."""
-        recipe = self.recipes[row["session_number"]]
-        recipe.warnings = 0
-        self.done.append({"row_id": row["id"], **_UNSTAGED, **self._staged(row, recipe)})
+        self.done.append({"row_id": row["id"], **_UNSTAGED, **self._staged(row)})
         if len(self.done) >= BATCH_FILES or time.monotonic() - self.since > BATCH_SECONDS:
             self.flush()
 
@@ -192,64 +171,44 @@ class _Worker:
                 leases.count_durable(connection, self.lease, sum(1 for row in self.done if row["staged_name"]))
         self.done, self.since = [], time.monotonic()
 
-    def _staged(self, row: RowMapping, recipe: Recipe) -> dict[str, Any]:
+    def _staged(self, row: RowMapping) -> dict[str, Any]:
         try:
             scan_path = self.staging.scan_path(row["session_number"], row["scan_label"])
             part = scan_path / f"{row['id']}{PART}"
-            return self._accept(row, self._rewrite(row, recipe, part), part, recipe)
-        except _Stopped as stop:
-            return _ended(stop.code)
-        except ScriptError as error:
-            return _ended("script_error", f"line {error.line}")
+            with part.open("wb", buffering=0) as file:
+                written = self._written(row, file)
+            return self._accept(row, written, part)
+        except Stopped as stop:
+            return _ended(stop.code, stop.detail)
+        except TargetFailed as failed:
+            raise storage_failed(failed.error) from None
         except OSError as error:
             raise storage_failed(error) from None
 
-    def _rewrite(self, row: RowMapping, recipe: Recipe, part: Path) -> Rewritten:
-        """Read the source once and write the result beside its final place; the source must be what was scanned."""
-        try:
-            with self.folder.open(row["source_path"]) as source:
-                _require_same(source, row)
-                dest = _Dest(part)
-                try:
-                    result = rewrite(source, cast(BinaryIO, dest), recipe.edit, size=row["bytes"])
-                finally:
-                    dest.close()
-                _require_same(source, row)
-                return result
-        except FileNotFoundError:
-            raise _Stopped("source_vanished") from None
-        except OSError:
-            raise _Stopped("unreadable") from None
-        except (NotReadable, NotWritable):
-            raise _Stopped("anonymize_error") from None
-        except (InboxError, ScriptError, _Stopped):
-            raise
-        except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
-            raise _Stopped("anonymize_error") from None
+    def _written(self, row: RowMapping, file: BinaryIO) -> Written:
+        return self.rewriter.write(Source.of(row), self.recipes[row["session_number"]], Target(file))
 
-    def _accept(self, row: RowMapping, result: Rewritten, part: Path, recipe: Recipe) -> dict[str, Any]:
-        uid = result.sop_instance_uid or ""
-        if not _UID.fullmatch(uid) or not result.study_instance_uid or not result.series_instance_uid:
-            return _ended("missing_uid")
-        if (row["session_number"], uid) in self.taken:
+    def _accept(self, row: RowMapping, written: Written, part: Path) -> dict[str, Any]:
+        if (row["session_number"], written.uid) in self.taken:
             return _ended("sop_uid_conflict")
-        self.taken.add((row["session_number"], uid))
-        final = part.with_name(f"{uid}.dcm")
+        self.taken.add((row["session_number"], written.uid))
+        final = part.with_name(f"{written.uid}.dcm")
         replace_part(part, final)
+        result = written.result
         return {
             "disposition": "pending",
             "reason": "waiting",
-            "detail": None,
+            "detail": shortened(written.warnings),
             "source_sha256": result.source_sha256,
             "staged_name": final.name,
             "archived_sha256": result.output_sha256,
             "archived_md5": result.output_md5,
             "archived_bytes": result.output_bytes,
-            "sop_instance_uid": uid,
+            "sop_instance_uid": written.uid,
             "sop_class_uid": result.sop_class_uid or "",
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
-            "warnings": recipe.warnings,
+            "warnings": len(written.warnings),
         }
 
 
@@ -271,12 +230,6 @@ def storage_failed(error: OSError) -> Unavailable:
     return Unavailable(
         "storage_failed", f"The storage did not accept the files ({name}).", "Check disk space and rights, then retry."
     )
-
-
-def _require_same(source: BinaryIO, row: RowMapping) -> None:
-    info = os.fstat(source.fileno())
-    if (info.st_size, info.st_mtime_ns, file_inode(info)) != (row["bytes"], row["mtime_ns"], row["inode"]):
-        raise _Stopped("source_changed")
 
 
 def _ended(code: str, detail: str | None = None) -> dict[str, Any]:

@@ -25,12 +25,15 @@ from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.folder_worker import STORAGE_FAILED, FolderWorker, Share, Staged, Task, stage, start
 from inbox_pipeline.services.projects import check_script
-from inbox_pipeline.services.rewriting import STORAGE_FAILED, Rewriter, Staged, Task
+from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
+from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
 from inbox_pipeline.services.validate import facts, plan_rows
 from inbox_pipeline.services.validate import judge as judge_copies
 from inbox_pipeline.store.secret import Secret
+from inbox_pipeline.store.staging import replace_part
 
 UNASSIGNED = "Unassigned"
 ONE_LABEL = "several_studies_one_label"
@@ -61,7 +64,11 @@ Stop = tuple[str, Mapping[str, object]] | None
 
 @dataclass(frozen=True)
 class Order:
-    """What to anonymize and how; `scripts` are texts, applied in order, `jobs` is a number of processes."""
+    """What to anonymize and how.
+
+    `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
+    UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect.
+    """
 
     source: Path
     target: Path
@@ -70,6 +77,8 @@ class Order:
     subject: str | None = None
     session: str | None = None
     jobs: int = 1
+    key: bytes | None = None
+    strict_script: bool = False
 
 
 @dataclass
@@ -96,10 +105,9 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
     for text in order.scripts:
         check_script(text)
     asked = _asked(order)
-    found, sessions, stop = _plan(order, asked)
-    tasks = list(_tasks(order, found, sessions))
-    rewriter = Rewriter(_real(order.source), order.target, order.scripts, token_bytes(16))
-    _rewrite_all(rewriter, tasks, order.jobs, found, progress)
+    grouping = Secret(token_bytes(32))
+    found, sessions, stop = _plan(order, asked, grouping)
+    _rewrite_all(_share(order, found, sessions, grouping), order.jobs, found, progress)
     return _result(order, found, sessions, stop)
 
 
@@ -117,9 +125,9 @@ def _asked(order: Order) -> ImportParameters:
     return asked
 
 
-def _plan(order: Order, asked: ImportParameters) -> tuple[list[Row], list[PlannedSession], Stop]:
+def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
-    labels = Asked(asked.subject_label, asked.session_label, Secret(token_bytes(32)))
+    labels = Asked(asked.subject_label, asked.session_label, grouping)
     with open_folder(_real(order.source)) as folder:
         found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(entries(folder, None))]
         rows = [row for row in found if row["disposition"] == "pending"]
@@ -134,10 +142,30 @@ def _plan(order: Order, asked: ImportParameters) -> tuple[list[Row], list[Planne
     return found, sessions, (ONE_LABEL, {"studies": studies}) if studies else None
 
 
-def _tasks(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
-    """Yield what is to be rewritten; files of a session that must wait are held."""
+def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret) -> Share:
+    """Say what is to be rewritten; files of a session that must wait are held."""
+    tasks = list(_tasks(found, sessions))
+    keys = {tag: f"{name}_key" for tag, name in ROLE_NAMES.items()}
+    rows = [found[task.row_id] for task in tasks]
+    return Share(
+        source=_real(order.source),
+        target=order.target,
+        scripts=order.scripts,
+        strict=order.strict_script,
+        key=order.key or token_bytes(32),
+        grouping=grouping,
+        variables={session.number: _variables(order, session) for session in sessions},
+        tasks=tasks,
+        bearers=[Bearer(row["id"], {tag: row[name] for tag, name in keys.items()}) for row in rows],
+    )
+
+
+def _variables(order: Order, session: PlannedSession) -> dict[str, str]:
+    return {"project": order.project, "subject": session.subject_label, "session": session.session_label}
+
+
+def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
     for session in sessions:
-        variables = {"project": order.project, "subject": session.subject_label, "session": session.session_label}
         for row_id, scan in session.scans.items():
             row = found[row_id]
             row |= {"number": session.number, "session": session.session_label, "scan": scan}
@@ -145,12 +173,10 @@ def _tasks(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession
                 row |= {"disposition": "held", "reason": session.reason}
             else:
                 folder = f"{session.subject_label}/{session.session_label}/{scan}"
-                yield Task(row_id, row["source_path"], row["bytes"], folder, variables)
+                yield Task(row_id, Source.of(row), session.number, folder)
 
 
-def _rewrite_all(
-    rewriter: Rewriter, tasks: Sequence[Task], jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]
-) -> None:
+def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> None:
     """Rewrite in this process, or in several; two files that come out with one UID are settled in order.
 
     Raises:
@@ -158,23 +184,44 @@ def _rewrite_all(
     """
     taken: set[str] = set()
     with ExitStack() as stack:
-        results = _staged(rewriter, tasks, jobs, stack)
-        for done, (task, staged) in enumerate(zip(tasks, results, strict=True), 1):
+        results = _staged(share, jobs, stack)
+        for done, (task, staged) in enumerate(zip(share.tasks, results, strict=True), 1):
             if staged.reason == STORAGE_FAILED:
                 raise Unavailable(
                     STORAGE_FAILED, f"The target did not accept the files ({staged.detail}).", "Check space and rights."
                 )
-            change = rewriter.settle(task, staged, taken)
+            change = _settled(share.target, task, staged, taken)
             found[task.row_id].update(change, disposition=disposition_of(str(change["reason"])))
-            progress(done, len(tasks))
+            progress(done, len(share.tasks))
 
 
-def _staged(rewriter: Rewriter, tasks: Sequence[Task], jobs: int, stack: ExitStack) -> Iterator[Staged]:
+def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
     if jobs == 1:
-        return map(rewriter.stage, tasks)
-    pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn")))
+        return map(FolderWorker(share).stage, share.tasks)
+    pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"), start, (share,)))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(rewriter.stage, tasks, chunksize=CHUNK_FILES)
+    return pool.map(stage, share.tasks, chunksize=CHUNK_FILES)
+
+
+def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
+    """Give a staged file its name, and return what becomes of its row; of two files for one place, the first has it."""
+    if staged.reason != "archived":
+        return {"reason": staged.reason, "detail": staged.detail}
+    place = f"{task.folder}/{staged.sop_instance_uid}.dcm"
+    if place in taken:
+        (target / task.part).unlink()
+        return {"reason": "sop_uid_conflict"}
+    taken.add(place)
+    replace_part(target / task.part, target / place)
+    return {
+        "reason": "archived",
+        "detail": staged.detail,
+        "archived_path": place,
+        "source_sha256": staged.source_sha256,
+        "archived_sha256": staged.archived_sha256,
+        "sop_instance_uid": staged.sop_instance_uid,
+        "warnings": staged.warnings,
+    }
 
 
 def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop) -> Result:

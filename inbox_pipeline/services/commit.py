@@ -258,7 +258,7 @@ def _insert_session(
             "modality": max(set(kinds), key=kinds.count),
             "xsi_type": session_type(set(kinds)),
             "policy": "none",
-            "scripts": [],
+            "scripts": plan["scripts"] or [],
             "manifest_digest": intent.manifest_digest,
             "request_id": plan["request_id"],
             "username": request["username"] if request else "",

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
-from inbox_pipeline.errors import Unavailable
+from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services.setting_rules import (
     PROJECT_SETTINGS,
@@ -32,9 +32,10 @@ NEW_PROJECT_CODE = 4
 
 @dataclass(frozen=True)
 class StoredScript:
-    """The newest version of an anonymization script, and whether it is switched on."""
+    """A version of an anonymization script, and whether its scope, `site` or `project`, has scripts switched on."""
 
     id: int
+    scope: str
     text: str
     digest: str
     enabled: bool
@@ -184,7 +185,25 @@ def active_script(site: Site, project_id: str | None) -> StoredScript | None:
             project = _found(connection, project_id)
             project_id, enabled = project["id"], bool(project["script_enabled"])
         row = script_store.newest(connection, project_id)
-    return None if row is None else StoredScript(int(row["id"]), str(row["text"]), str(row["digest"]), enabled)
+    return None if row is None else _stored(row, enabled)
+
+
+def stored_script(site: Site, script_id: int) -> StoredScript:
+    """Return one version of a script, whatever is in force now.
+
+    Raises:
+        Rejected: `script_broken`, when the catalog has no such version.
+    """
+    with site.catalog.read() as connection:
+        row = script_store.by_id(connection, script_id)
+    if row is None:
+        raise Rejected("script_broken", f"The script version {script_id} is gone.", "Retry the request.")
+    return _stored(row, enabled=True)
+
+
+def _stored(row: RowMapping, enabled: bool) -> StoredScript:
+    scope = "site" if row["project_id"] is None else "project"
+    return StoredScript(int(row["id"]), scope, str(row["text"]), str(row["digest"]), enabled)
 
 
 def ensure_default_script(site: Site) -> None:

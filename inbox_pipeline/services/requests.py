@@ -26,7 +26,7 @@ from inbox_pipeline.intake.requests import (
     refuse_illegal_labels,
     refuse_unsupported,
 )
-from inbox_pipeline.services.accounts import Account, may_edit
+from inbox_pipeline.services.accounts import Account, is_owner, may_edit
 from inbox_pipeline.services.ending import end_request, session_uri
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
@@ -74,6 +74,8 @@ def accept(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes
     refuse_unsupported(asked)
     real_path = _accepted_path(site, account, asked)
     project_id = _accepted_project(site, account, asked.project_id)
+    if asked.prevent_anon and not is_owner(site, account, project_id):
+        raise refusal("prevent_anon_denied")
     refuse_illegal_labels(asked)
     _refuse_folder(real_path)
     _refuse_taken_label(site, project_id, asked)
@@ -248,11 +250,13 @@ def _insert(
             "session_label": asked.session_label,
             "only_listed": bool(only),
             "auto_archive": asked.auto_archive,
+            "prevent_anon": asked.prevent_anon,
             "cleanup": asked.cleanup,
             "cleanup_state": "pending" if asked.cleanup else "off",
         }
         request_id = requests.insert(connection, values, only)
-        site_store.record(connection, account.login, "request.file", str(request_id), project=project_id, source=source)
+        detail = {"project": project_id, "source": source} | ({"prevent_anon": True} if asked.prevent_anon else {})
+        site_store.record(connection, account.login, "request.file", str(request_id), **detail)
     return Filed(request_id, existing=False)
 
 

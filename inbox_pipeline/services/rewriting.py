@@ -1,193 +1,179 @@
-"""Rewriting the files of a folder by scripts, one by one, in this process or in several.
+"""The way of one file from the inbox to where it is written: read once, edited, checked against what was scanned.
 
-Belongs here: the way of one file to its place under a target folder. Does not belong here: which files, and into which
-session (`anonymize_folder.py`); imports have a way of their own, through staging (`anonymize.py`).
+Belongs here: what an import, the command `anonymize` and a preview do with one file, and what can go wrong with it.
+Does not belong here: what is edited (`recipe.py`), which files, and where the result lies.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from inbox_pipeline.dicom.rewrite import rewrite
-from inbox_pipeline.script import Script, ScriptError, compile_script
-from inbox_pipeline.store.inbox import InboxFolder
-from inbox_pipeline.store.staging import PART, replace_part
+from inbox_pipeline.dicom.errors import NotReadable, NotWritable
+from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
+from inbox_pipeline.errors import InboxError
+from inbox_pipeline.services.recipe import Editor, Recipe, Stopped
+from inbox_pipeline.services.replacements import ROLES, Uids
+from inbox_pipeline.store.inbox import InboxFolder, file_inode
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from sqlalchemy.engine import RowMapping
 
-STORAGE_FAILED = "storage_failed"
+    from inbox_pipeline.script.references import NewUid
+
 _UID = re.compile(r"[0-9.]{1,64}")
+_READ_BYTES = 1 << 20
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Task:
-    """One file to rewrite: its row, its path relative to the source folder, and where it goes below the target."""
+class Source:
+    """A file as it was scanned: its path relative to the folder, size in bytes, modification time and inode."""
 
-    row_id: int
-    source_path: bytes
+    path: bytes
     size: int
-    folder: str
-    variables: Mapping[str, str]
+    mtime_ns: int
+    inode: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | RowMapping) -> Source:
+        """Return the source that a ledger row tells of."""
+        return cls(row["source_path"], row["bytes"], row["mtime_ns"], row["inode"])
 
 
 @dataclass(frozen=True)
-class Staged:
-    """A rewritten file that waits beside its place, or the reason why there is none."""
+class Written:
+    """A file that was written: its digests and facts, and the scripts' warnings."""
 
-    reason: str
-    detail: str | None = None
-    source_sha256: str | None = None
-    archived_sha256: str | None = None
-    sop_instance_uid: str = ""
-    warnings: int = 0
+    result: Rewritten
+    warnings: tuple[str, ...]
 
-
-class KeyedUids:
-    """UIDs for scripts, the same ones in every process that has the key (PS3.5 section B.2: a UUID's 128 bits)."""
-
-    def __init__(self, key: bytes, source_path: bytes) -> None:
-        self._key = key
-        self._source_path = source_path
-
-    def new_uid(self, script_digest: str, call: int) -> str:
-        """Return the UID of this call on this file."""
-        return f"2.25.{self._number(b'new', self._source_path, script_digest.encode(), str(call).encode())}"
-
-    def mapped_uid(self, prefix: str, value: str) -> str:
-        """Return the UID that stands for a value."""
-        return f"{prefix}.{self._number(b'mapped', prefix.encode(), value.encode('utf-8', 'surrogateescape'))}"
-
-    def _number(self, *parts: bytes) -> int:
-        digest = hmac.new(self._key, b"".join(len(part).to_bytes(8, "big") + part for part in parts), hashlib.sha256)
-        return int.from_bytes(digest.digest()[:16], "big")
+    @property
+    def uid(self) -> str:
+        """The SOP Instance UID of the file as written."""
+        return self.result.sop_instance_uid or ""
 
 
-@lru_cache(maxsize=4)
-def compiled(texts: tuple[str, ...]) -> tuple[Script, ...]:
-    """Compile scripts, once per process.
+class TargetFailed(Exception):
+    """What is written to does not accept it; `error` is the system's."""
 
-    Raises:
-        ScriptError: with line and column.
-    """
-    return tuple(compile_script(text) for text in texts)
+    def __init__(self, error: OSError) -> None:
+        super().__init__(type(error).__name__)
+        self.error = error
 
 
-@dataclass(frozen=True)
-class Rewriter:
-    """A source and a target folder, and the scripts in between; goes to other processes whole."""
-
-    source: bytes
-    target: Path
-    scripts: tuple[str, ...]
-    key: bytes
-
-    def stage(self, task: Task) -> Staged:
-        """Rewrite one file into `<row>.part` beside its place.
-
-        A target that cannot be written is the reason `storage_failed`: errors of our own do not travel between
-        processes, this does.
-        """
-        part = self._part(task)
-        try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as dest:
-                staged = self._rewrite(task, _Target(dest))
-            if staged.reason != "archived":
-                part.unlink()
-        except (OSError, _TargetFailed) as error:
-            return Staged(STORAGE_FAILED, type(error).__name__)
-        return staged
-
-    def settle(self, task: Task, staged: Staged, taken: set[str]) -> dict[str, object]:
-        """Give a staged file its name, and return what becomes of its row.
-
-        Args:
-            task: the file.
-            staged: what `stage` returned.
-            taken: places given already; of two files that come to one place, the first has it.
-        """
-        place = f"{task.folder}/{staged.sop_instance_uid}.dcm"
-        if staged.reason != "archived":
-            return {"reason": staged.reason, "detail": staged.detail}
-        if place in taken:
-            self._part(task).unlink()
-            return {"reason": "sop_uid_conflict"}
-        taken.add(place)
-        replace_part(self._part(task), self.target / place)
-        return {
-            "reason": "archived",
-            "archived_path": place,
-            "source_sha256": staged.source_sha256,
-            "archived_sha256": staged.archived_sha256,
-            "sop_instance_uid": staged.sop_instance_uid,
-            "warnings": staged.warnings,
-        }
-
-    def _part(self, task: Task) -> Path:
-        return self.target / task.folder / f"{task.row_id}{PART}"
-
-    def _rewrite(self, task: Task, target: _Target) -> Staged:
-        """Read the source once; whatever is wrong with it becomes a reason."""
-        edit = _Edit(compiled(self.scripts), task.variables, KeyedUids(self.key, task.source_path))
-        try:
-            with InboxFolder(self.source) as folder, folder.open(task.source_path) as source:
-                result = rewrite(source, cast(BinaryIO, target), edit, size=task.size)
-        except ScriptError as error:
-            return Staged("script_error", f"line {error.line}")
-        except _ScriptRejected:
-            return Staged("script_rejected")
-        except OSError:
-            return Staged("unreadable")
-        except _TargetFailed:
-            raise
-        except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole folder
-            return Staged("anonymize_error")
-        uid = result.sop_instance_uid or ""
-        if not _UID.fullmatch(uid) or not result.study_instance_uid or not result.series_instance_uid:
-            return Staged("missing_uid")
-        return Staged("archived", None, result.source_sha256, result.output_sha256, uid, edit.warnings)
-
-
-class _Edit:
-    """Applies the scripts in order to one data set, and counts their warnings."""
-
-    def __init__(self, scripts: Sequence[Script], variables: Mapping[str, str], uids: KeyedUids) -> None:
-        self._scripts, self._variables, self._uids = scripts, variables, uids
-        self.warnings = 0
-
-    def __call__(self, dataset: Dataset) -> None:
-        for script in self._scripts:
-            outcome = script.apply(dataset, self._variables, uids=self._uids)
-            if outcome.rejected:
-                raise _ScriptRejected
-            self.warnings += len(outcome.warnings)
-
-
-class _Target:
-    """The file that is written: its errors must not be taken for the source's."""
+class Target:
+    """A file that is written, whose errors are never taken for the source's."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def write(self, data: bytes) -> int:
-        """Write all of `data`."""
+        """Write all of `data`. Raises TargetFailed."""
+        view = memoryview(data)
         try:
-            return self._file.write(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise TargetFailed(error) from None
+        return len(data)
+
+
+class Rewriter:
+    """Rewrites files of one folder.
+
+    Args:
+        folder: the folder that sources are relative to.
+        key: the project's key for new and mapped UIDs; None leaves them to chance.
+        new_uid: tells which UID of a source has been replaced by which; None when no script replaces any.
+    """
+
+    def __init__(self, folder: InboxFolder, key: bytes | None, new_uid: NewUid | None = None) -> None:
+        self._folder, self._key, self.new_uid = folder, key, new_uid
+
+    def write(self, source: Source, recipe: Recipe, target: Target) -> Written:
+        """Read a source once and write what the recipe makes of it.
+
+        Raises:
+            Stopped: the reason why there is no file; what was written so far is to be dropped.
+            TargetFailed: the target does not accept what is written.
+        """
+        with_source = self._editor(recipe, self.new_uid)
+
+        def work(stream: BinaryIO) -> Written:
+            editor = with_source(stream)
+            result = rewrite(stream, cast(BinaryIO, target), editor, size=source.size)
+            return _identified(Written(result, editor.trace.warnings))
+
+        return self._opened(source, work)
+
+    def look(self, source: Source, recipe: Recipe, *, follow: bool = True) -> tuple[Any, Editor]:
+        """Return a source's data set as the recipe leaves it, and the editor that did it; nothing is written.
+
+        Raises:
+            Stopped: as `write`.
+        """
+        with_source = self._editor(recipe, self.new_uid if follow else None)
+
+        def work(stream: BinaryIO) -> tuple[Any, Editor]:
+            editor = with_source(stream)
+            return edited(stream, editor, size=source.size), editor
+
+        return self._opened(source, work)
+
+    def uids(self, source: Source, recipe: Recipe) -> Uids:
+        """Return the UIDs that a file will bear after its scripts; none if it cannot be edited."""
+        try:
+            dataset, _ = self.look(source, recipe, follow=False)
+        except Stopped:
+            return {}
+        return {tag: str(dataset[tag].value) for tag in ROLES if tag in dataset}
+
+    def _editor(self, recipe: Recipe, new_uid: NewUid | None) -> Callable[[BinaryIO], Editor]:
+        return lambda stream: Editor(recipe, self._key, lambda: _sha256(stream), new_uid)
+
+    def _opened(self, source: Source, work: Callable[[BinaryIO], Result]) -> Result:
+        """Work on a source, which must be what was scanned before and after; whatever is wrong becomes a reason."""
+        try:
+            with self._folder.open(source.path) as stream:
+                _require_same(stream, source)
+                result = work(stream)
+                _require_same(stream, source)
+                return result
+        except FileNotFoundError:
+            raise Stopped("source_vanished") from None
         except OSError:
-            raise _TargetFailed from None
+            raise Stopped("unreadable") from None
+        except (NotReadable, NotWritable):
+            raise Stopped("anonymize_error") from None
+        except (InboxError, Stopped, TargetFailed):
+            raise
+        except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
+            raise Stopped("anonymize_error") from None
 
 
-class _TargetFailed(Exception):
-    """The target cannot be written."""
+def _identified(written: Written) -> Written:
+    """Return what was written if it can be filed by its UIDs. Raises Stopped."""
+    result = written.result
+    if not _UID.fullmatch(written.uid) or not result.study_instance_uid or not result.series_instance_uid:
+        raise Stopped("missing_uid")
+    return written
 
 
-class _ScriptRejected(Exception):
-    """A script dropped this instance."""
+def _require_same(stream: BinaryIO, source: Source) -> None:
+    info = os.fstat(stream.fileno())
+    if (info.st_size, info.st_mtime_ns, file_inode(info)) != (source.size, source.mtime_ns, source.inode):
+        raise Stopped("source_changed")
+
+
+def _sha256(stream: BinaryIO) -> bytes:
+    """Return the SHA-256 of a whole file; the stream's position stays."""
+    digest, at, handle = hashlib.sha256(), 0, stream.fileno()
+    while block := os.pread(handle, _READ_BYTES, at):
+        digest.update(block)
+        at += len(block)
+    return digest.digest()

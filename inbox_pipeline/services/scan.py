@@ -29,6 +29,7 @@ _FACTS: dict[str, Any] = {
     "study_key": None,
     "series_key": None,
     "sop_key": None,
+    "frame_key": None,
     "patient_key": None,
     "modality": None,
     "scan_label_asked": None,
@@ -157,6 +158,7 @@ def header_keys(header: Header, secret: Secret) -> dict[str, str]:
         "study_key": secret.digest("uid", header.study_instance_uid or ""),
         "series_key": secret.digest("uid", header.series_instance_uid or ""),
         "sop_key": secret.digest("uid", header.sop_instance_uid or ""),
+        "frame_key": secret.digest("uid", header.frame_of_reference_uid) if header.frame_of_reference_uid else "",
         "patient_key": secret.digest("patient", patient, (header.issuer_of_patient_id or "").strip())
         if patient
         else "",

@@ -19,7 +19,7 @@ SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "
 PROJECT_SETTINGS = frozenset(
     {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
 )
-NOT_BUILT_YET = frozenset({"options", "strict_identifiers", "strict_script"})
+NOT_BUILT_YET = frozenset({"options", "strict_identifiers"})
 """Settings that would promise a protection which comes with the de-identification release; they stay off until then."""
 LONGEST_QUIET_SECONDS = 30 * 86400
 _LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64}

@@ -15,7 +15,7 @@ from typing import Any
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.verdict import plural
-from inbox_pipeline.services.accounts import get_account, may_edit
+from inbox_pipeline.services.accounts import get_account, is_owner, may_edit
 from inbox_pipeline.services.anonymize import anonymize
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
@@ -110,7 +110,8 @@ def require_rights(site: Site, request_id: int) -> None:
     account = get_account(site, row["username"]) if row else None
     if row is None or account is None:
         raise Rejected("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request.")
-    if not may_edit(site, account, row["project_id"]):
+    may = is_owner if row["prevent_anon"] else may_edit
+    if not may(site, account, row["project_id"]):
         raise Rejected("rights_gone", "The user who asked may no longer edit the project.", "Ask its owner.")
 
 

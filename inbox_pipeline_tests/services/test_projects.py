@@ -96,7 +96,6 @@ def test_settings_change_one_by_one_and_are_audited(site: Site) -> None:
         ({"sweep_user": "nobody"}, "user_not_found"),
         ({"options": "retain-dates"}, "not_supported"),
         ({"strict_identifiers": True}, "not_supported"),
-        ({"strict_script": True}, "not_supported"),
         ({"id": "P2"}, "parameter_invalid"),
         ({"title": "t" * 256}, "parameter_invalid"),
     ],

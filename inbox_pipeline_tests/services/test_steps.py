@@ -167,7 +167,7 @@ def test_a_script_error_holds_the_file_and_names_the_line(site: Site, admin: Acc
     answer = done(site, admin, folder)
     found = rows(site, admin, answer["id"])
     assert {(row["disposition"], row["reason"], row["detail"]) for row in found.values()} == {
-        ("held", "script_error", "line 2")
+        ("held", "script_error", "site script 2, line 2: (0010,0020): the text has no such part")
     }
     assert answer["outcome"] == "failed"
     assert answer["sessions"] == []

@@ -61,7 +61,7 @@ def _set(context: Context, arguments: list[Argument]) -> Void:
     if item is not None:
         raise Failure("an item cannot be assigned to")
     if text is None:
-        context.edits.warn("there is no value to set; nothing was done")
+        context.edits.no_effect("there is no value to set; nothing was done")
         return VOID
     level: Level = context.root
     for parent, number in parents:

@@ -99,7 +99,7 @@ def _shift_sequence(context: Context, arguments: list[Argument]) -> Void:
         try:
             _shift_spot(spot, seconds, "seconds")
         except Unparsable:
-            context.edits.warn(f"{spot.path} holds no date-time and was left as it is")
+            context.edits.no_effect(f"{spot.path} holds no date-time and was left as it is")
     return VOID
 
 
@@ -129,7 +129,9 @@ def _scale_age(context: Context, arguments: list[Argument]) -> Void:
     """Hide ages beyond 89 years: move the birth date, cap the age (dicomedit specification 3.3, last function)."""
     birth, study = _date(context, _BIRTH_DATE), _date(context, _STUDY_DATE)
     if birth is not None and study is None:
-        context.edits.warn("no study date to compute an age from; the age in (0010,1010), if any, was left as it is")
+        context.edits.no_effect(
+            "no study date to compute an age from; the age in (0010,1010), if any, was left as it is"
+        )
         return VOID
     if birth is not None and study is not None and (study - birth).days > _OLDEST_DAYS:
         excess = (study - birth).days - _OLDEST_DAYS
@@ -143,7 +145,7 @@ def _move_birth_date(context: Context, spot: Spot, days: int) -> None:
     try:
         _shift_spot(spot, days, "days")
     except Unparsable:
-        context.edits.warn(f"{spot.path} holds no date and was left as it is")
+        context.edits.no_effect(f"{spot.path} holds no date and was left as it is")
 
 
 def _cap_age(context: Context) -> None:

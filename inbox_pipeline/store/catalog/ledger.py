@@ -70,6 +70,16 @@ def pending(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     return connection.execute(sa.select(ledger).where(here).order_by(ledger.c.source_path)).mappings().all()
 
 
+def bearers(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return the files of a request that others may refer to, in path order: their place, stat values and UIDs."""
+    columns = (ledger.c.id, ledger.c.source_path, ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode)
+    keys = (ledger.c.session_number, ledger.c.sop_key, ledger.c.series_key, ledger.c.study_key, ledger.c.frame_key)
+    made = (ledger.c.sop_instance_uid, ledger.c.series_uid, ledger.c.study_uid)
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_((*COMMITTED, "pending"))
+    query = sa.select(*columns, *keys, *made).where(here & ledger.c.session_number.is_not(None))
+    return connection.execute(query.order_by(ledger.c.source_path)).mappings().all()
+
+
 def staged(connection: Connection, request_id: int, number: int) -> Sequence[RowMapping]:
     """Return the staged rows of one of a request's sessions, by scan and name."""
     here = (ledger.c.request_id == request_id) & (ledger.c.session_number == number)

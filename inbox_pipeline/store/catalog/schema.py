@@ -142,6 +142,7 @@ requests = sa.Table(
     sa.Column("subject_label", sa.String(255)),
     sa.Column("session_label", sa.String(255)),
     sa.Column("only_listed", sa.Boolean, nullable=False, default=False),
+    sa.Column("prevent_anon", sa.Boolean, nullable=False, default=False),
     sa.Column("auto_archive", sa.Boolean),
     sa.Column("cleanup", sa.Boolean, nullable=False, default=False),
     sa.Column("cleanup_state", sa.String(16), nullable=False, default="off"),
@@ -198,13 +199,15 @@ request_sessions = sa.Table(
     sa.Column("state", sa.String(32), nullable=False),
     sa.Column("reason", sa.String(64)),
     sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("scripts", sa.JSON(none_as_null=True)),
     sa.Column("intent_token", sa.String(32)),
     sa.Column("intent_target", sa.Text),
     sa.Column("intent_timestamp", sa.String(32)),
     sa.Column("manifest_digest", sa.String(64)),
     sa.Column("session_id", sa.ForeignKey("sessions.id")),
 )
-"""The sessions of a request: what `validate` planned, the journal of the commit (`intent_*`), and where it ended."""
+"""The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
+commit (`intent_*`), and where it ended."""
 
 ledger = sa.Table(
     "ledger",
@@ -222,6 +225,7 @@ ledger = sa.Table(
     sa.Column("study_key", sa.String(64)),
     sa.Column("series_key", sa.String(64)),
     sa.Column("sop_key", sa.String(64)),
+    sa.Column("frame_key", sa.String(64)),
     sa.Column("patient_key", sa.String(64)),
     sa.Column("modality", sa.String(16)),
     sa.Column("scan_label_asked", sa.String(64)),

@@ -30,6 +30,11 @@ def newest(connection: Connection, project_id: str | None) -> RowMapping | None:
     return connection.execute(query).mappings().one_or_none()
 
 
+def by_id(connection: Connection, script_id: int) -> RowMapping | None:
+    """Return one version of a script, or None."""
+    return connection.execute(sa.select(scripts).where(scripts.c.id == script_id)).mappings().one_or_none()
+
+
 def add_version(connection: Connection, project_id: str | None, text: str, author: str) -> RowMapping:
     """Store the next version of a script and return its row."""
     row = {

@@ -1,0 +1,137 @@
+"""One process's share of anonymizing a folder: files rewritten beside their places under a target folder.
+
+Belongs here: what such a process is given, what it makes of a file, and what it reports. Does not belong here: which
+files, and the order in which results are settled (`anonymize_folder.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inbox_pipeline.script import compile_script
+from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
+from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
+from inbox_pipeline.store.inbox import InboxFolder
+from inbox_pipeline.store.secret import Secret
+from inbox_pipeline.store.staging import PART
+
+STORAGE_FAILED = "storage_failed"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to rewrite: its row, what was scanned, its session's number, and its folder below the target."""
+
+    row_id: int
+    source: Source
+    session: int
+    folder: str
+
+    @property
+    def part(self) -> str:
+        """Where the file is written until it is settled, relative to the target."""
+        return f"{self.folder}/{self.row_id}{PART}"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A rewritten file that waits beside its place, or the reason why there is none."""
+
+    reason: str
+    detail: str | None = None
+    source_sha256: str | None = None
+    archived_sha256: str | None = None
+    sop_instance_uid: str = ""
+    warnings: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What every process is given once.
+
+    `variables` are those of each session by its number; `bearers` tell which file bears which original UID, under
+    keyed digests made with `grouping`; `key` is the one for new and mapped UIDs.
+    """
+
+    source: bytes
+    target: Path
+    scripts: tuple[str, ...]
+    strict: bool
+    key: bytes
+    grouping: Secret
+    variables: Mapping[int, Mapping[str, str]]
+    tasks: Sequence[Task]
+    bearers: Sequence[Bearer]
+
+
+class FolderWorker:
+    """Rewrites files of one share."""
+
+    def __init__(self, share: Share) -> None:
+        coded = [
+            CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
+        ]
+        self._target = share.target
+        self._recipes = {number: Recipe(coded, given, share.strict) for number, given in share.variables.items()}
+        self._folder = InboxFolder(share.source)
+        self._rewriter = Rewriter(self._folder, share.key)
+        self._rewriter.new_uid = self._replacements(share)
+
+    def stage(self, task: Task) -> Staged:
+        """Rewrite one file into its `.part`.
+
+        A target that cannot be written is the reason `storage_failed`: errors of our own do not travel between
+        processes, this does.
+        """
+        part = self._target / task.part
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb", buffering=0) as dest:
+                staged = self._rewritten(task, Target(dest))
+            if staged.reason != "archived":
+                part.unlink()
+        except OSError as error:
+            return Staged(STORAGE_FAILED, type(error).__name__)
+        except TargetFailed as failed:
+            return Staged(STORAGE_FAILED, str(failed))
+        return staged
+
+    def _rewritten(self, task: Task, target: Target) -> Staged:
+        try:
+            written = self._rewriter.write(task.source, self._recipes[task.session], target)
+        except Stopped as stop:
+            return Staged(stop.code, stop.detail)
+        result, warnings = written.result, written.warnings
+        digests = (result.source_sha256, result.output_sha256)
+        return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings))
+
+    def _replacements(self, share: Share) -> Replacements | None:
+        roles = [role for role in ROLES if any(recipe.may_replace(role) for recipe in self._recipes.values())]
+        if not roles:
+            return None
+        tasks = {task.row_id: task for task in share.tasks}
+        scripted = Rewriter(self._folder, share.key)
+        return Replacements(
+            share.bearers,
+            roles,
+            lambda uid: share.grouping.digest("uid", uid),
+            lambda row_id: scripted.uids(tasks[row_id].source, self._recipes[tasks[row_id].session]),
+        )
+
+
+_worker: FolderWorker | None = None
+
+
+def start(share: Share) -> None:
+    """Make this process ready for `stage`; a pool calls it once in each of its processes."""
+    global _worker  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
+    _worker = FolderWorker(share)
+
+
+def stage(task: Task) -> Staged:
+    """Rewrite one file in a process that was made ready."""
+    assert _worker is not None, "start has not been called in this process"  # noqa: S101
+    return _worker.stage(task)

@@ -1,0 +1,140 @@
+"""What is done to the elements of one session's files: scripts in order, then the references that follow.
+
+Belongs here: the one edit that an import, the command `anonymize` and a preview make. Does not belong here: the
+scripts' language (`script`), bytes and files (`rewriting.py`), which scripts are in force (`anonymize.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inbox_pipeline.dicom.codes import append_method_code
+from inbox_pipeline.script import Change, Outcome, Script, ScriptError, UidProvider
+from inbox_pipeline.script.errors import Failure
+from inbox_pipeline.script.references import NewUid, follow
+from inbox_pipeline.services.keyed_uids import KeyedUids
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+LONGEST_DETAIL = 500
+
+
+class Stopped(Exception):
+    """This file cannot be written; `code` is its reason, `detail` says where, without values."""
+
+    def __init__(self, code: str, detail: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class CodedScript:
+    """A compiled script, the name by which people know it, and the id under which files record it (0: they do not)."""
+
+    id: int
+    name: str
+    script: Script
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What one script did to a data set."""
+
+    coded: CodedScript
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a recipe did to a data set: per script, and the references that followed."""
+
+    applied: tuple[Applied, ...]
+    followed: tuple[Change, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The scripts' warnings, each with its script and line; no values."""
+        return tuple(f"{each.coded.name}, {warning}" for each in self.applied for warning in each.outcome.warnings)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The warnings about assignments that silently did nothing (dicomedit specification 2.4)."""
+        return tuple(f"{each.coded.name}, {sentence}" for each in self.applied for sentence in each.outcome.skipped)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Scripts in order, the variables that they see, and whether an assignment without effect stops the file."""
+
+    scripts: Sequence[CodedScript]
+    variables: Mapping[str, str]
+    strict: bool = False
+
+    def edit(self, dataset: Dataset, uids: UidProvider | None, new_uid: NewUid | None = None) -> Trace:
+        """Edit a data set in place: the scripts, their record in (0012,0064), and the references that follow.
+
+        Raises:
+            Stopped: `script_error`, `script_rejected`, `script_no_effect`, `reference_error`.
+        """
+        trace = Trace(tuple(self._applied(coded, dataset, uids) for coded in self.scripts))
+        if self.strict and trace.skipped:
+            raise Stopped("script_no_effect", shortened(trace.skipped))
+        if new_uid is None:
+            return trace
+        return Trace(trace.applied, _followed(dataset, new_uid, trace.applied))
+
+    def may_replace(self, tag: int) -> bool:
+        """Return whether one of the scripts may replace the value of the element with that tag."""
+        return any(coded.script.may_assign(tag) for coded in self.scripts)
+
+    def _applied(self, coded: CodedScript, dataset: Dataset, uids: UidProvider | None) -> Applied:
+        try:
+            outcome = coded.script.apply(dataset, self.variables, uids=uids)
+        except ScriptError as error:
+            raise Stopped("script_error", f"{coded.name}, line {error.line}: {error.message}") from None
+        if outcome.rejected:
+            raise Stopped("script_rejected", coded.name)
+        if coded.id:
+            generation = "4" if coded.script.language == "4.2" else "6"
+            append_method_code(dataset, str(coded.id), f"XNAT DicomEdit {generation} Script")
+        return Applied(coded, outcome)
+
+
+class Editor:
+    """A recipe bound to one file, as `dicom.rewrite` takes it; remembers what it did in `trace`.
+
+    Args:
+        recipe: what to do.
+        key: the project's key for new and mapped UIDs; None leaves them to chance, as XNAT does.
+        source_digest: gives the SHA-256 of the whole source file; called only when a script asks for a new UID.
+        new_uid: tells which UID of the source has been replaced by which.
+    """
+
+    def __init__(
+        self, recipe: Recipe, key: bytes | None, source_digest: Callable[[], bytes], new_uid: NewUid | None = None
+    ) -> None:
+        self._recipe, self._new_uid = recipe, new_uid
+        self._uids = None if key is None else KeyedUids(key, source_digest)
+        self.trace = Trace(())
+
+    def __call__(self, dataset: Dataset) -> None:
+        """Edit the data set in place. Raises Stopped."""
+        self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
+
+
+def shortened(sentences: Sequence[str]) -> str | None:
+    """Return sentences as one ledger detail of bounded length; None for none."""
+    text = "; ".join(sentences)
+    return (text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 4]} ...") or None
+
+
+def _followed(dataset: Dataset, new_uid: NewUid, applied: Sequence[Applied]) -> tuple[Change, ...]:
+    touched = {change.location for each in applied for change in (*each.outcome.changes, *each.outcome.kept)}
+    try:
+        return follow(dataset, new_uid, touched)
+    except Failure as failure:
+        raise Stopped("reference_error", failure.tag) from None
