@@ -23,9 +23,9 @@ from inbox_pipeline.dicom.rewrite import Rewritten, rewrite
 from inbox_pipeline.errors import InboxError, LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
-from inbox_pipeline.script import Script, ScriptError, compile_script
-from inbox_pipeline.services.projects import StoredScript, active_script
+from inbox_pipeline.script import Script, ScriptError
 from inbox_pipeline.services.scan import open_folder
+from inbox_pipeline.services.scripts import active_script, compiled
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases, ledger, requests
 from inbox_pipeline.store.catalog.leases import Lease
@@ -115,18 +115,7 @@ def recipe_for(site: Site, plan: RowMapping) -> Recipe:
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    return Recipe([_compiled(script) for script in stored], variables)
-
-
-def _compiled(stored: StoredScript) -> CodedScript:
-    try:
-        return CodedScript(stored.id, compile_script(stored.text))
-    except ScriptError as error:
-        raise Rejected(
-            "script_broken",
-            f"The stored anonymization script {stored.id} does not compile (line {error.line}).",
-            "Store a correct script and retry.",
-        ) from None
+    return Recipe([CodedScript(script.id, compiled(site, script)) for script in stored], variables)
 
 
 class _Stopped(Exception):

@@ -25,9 +25,9 @@ from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
-from inbox_pipeline.services.projects import check_script
 from inbox_pipeline.services.rewriting import STORAGE_FAILED, Rewriter, Staged, Task
 from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
+from inbox_pipeline.services.scripts import check_script
 from inbox_pipeline.services.validate import facts, plan_rows
 from inbox_pipeline.services.validate import judge as judge_copies
 from inbox_pipeline.store.secret import Secret
