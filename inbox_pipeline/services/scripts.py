@@ -9,7 +9,7 @@ reads it: a change of either is a new version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, RowMapping
@@ -24,6 +24,10 @@ from inbox_pipeline.store.catalog import site as site_store
 
 if TYPE_CHECKING:
     from inbox_pipeline.script import Script, ScriptError
+
+
+PLACE = ("line", "column", "message", "source")
+"""Members of the data of `script_invalid` and `lookup_invalid`: where the fault is, what it is, and that line."""
 
 
 @dataclass(frozen=True)
@@ -171,18 +175,20 @@ def ensure_default_script(site: Site) -> None:
         store_script(site, "system", DEFAULT_SITE_SCRIPT)
 
 
-def check_script(text: str) -> Script:
-    """Compile a script and return it, without a lookup table and without the network.
+def check_script(text: str, lookup: str | None = None) -> Script:
+    """Compile a script with its lookup table, without the network, and return it.
 
     Raises:
-        Rejected: `script_invalid`, with `line`, `column`, `message` and `source` (that line) in its data, or
-            `script_not_text`.
+        Rejected: `script_invalid` or `lookup_invalid`, with `line`, `column`, `message` and `source` (that line) in its
+            data, or `script_not_text`.
     """
     from inbox_pipeline.script import ScriptError, compile_script  # noqa: PLC0415 - as above
 
     _require_text(text)
+    if lookup is not None:
+        check_lookup(lookup)
     try:
-        return compile_script(text)
+        return compile_script(text, lookup=lookup)
     except ScriptError as error:
         raise _invalid("script_invalid", error) from None
 
@@ -201,6 +207,23 @@ def check_lookup(lookup: str) -> None:
         parse_lookup(lookup)
     except ScriptError as error:
         raise _invalid("lookup_invalid", error) from None
+
+
+def examine(text: str, lookup: str | None = None) -> dict[str, Any]:
+    """Return what there is to say about a script before it is stored.
+
+    `compiles`; `error`: None, or `code`, `sentence` and, for a fault at a place, `line`, `column`, `message` and
+    `source`; `language` and `version` of a script that compiles; `advice`, each with the members of `script.Advice`.
+    """
+    try:
+        script = check_script(text, lookup)
+    except Rejected as error:
+        place = {name: error.data[name] for name in PLACE if name in error.data}
+        told = {"code": error.code, "sentence": error.sentence, **place}
+        return {"compiles": False, "error": told, "language": None, "version": None, "advice": []}
+    advice = [asdict(item) for item in script.advice]
+    known = {"language": script.language, "version": script.version}
+    return {"compiles": True, "error": None, **known, "advice": advice}
 
 
 def compiled(site: Site, stored: StoredScript) -> Script:
@@ -238,8 +261,7 @@ def _require_text(text: str) -> None:
 
 def _invalid(code: str, error: ScriptError) -> Rejected:
     rejected = refusal(code, error=f"line {error.line}, column {error.column}: {error.message}.")
-    place = {"line": error.line, "column": error.column, "message": error.message, "source": error.source_line}
-    rejected.data.update(place)
+    rejected.data.update(zip(PLACE, (error.line, error.column, error.message, error.source_line), strict=True))
     return rejected
 
 
