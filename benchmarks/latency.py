@@ -21,7 +21,8 @@ import httpx
 from benchmarks import _result
 from inbox_pipeline.services import requests, steps
 from inbox_pipeline.services.accounts import create_user
-from inbox_pipeline.services.projects import create_project, ensure_default_script
+from inbox_pipeline.services.projects import create_project
+from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline_tests.data_for_tests import instance, save

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from inbox_pipeline.services.accounts import Account, create_user, get_account
-from inbox_pipeline.services.projects import create_project, ensure_default_script
+from inbox_pipeline.services.projects import create_project
+from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
 

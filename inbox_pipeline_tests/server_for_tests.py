@@ -1,4 +1,4 @@
-"""A running `inbox-pipeline up` for tests: started on free ports, stopped or killed by its pid.
+"""A running `inbox-pipeline up`, or its web process alone, for tests: on free ports, stopped or killed by its pid.
 
 Belongs here: starting, stopping, killing, and asking it over HTTP. Does not belong here: assertions.
 """
@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@contextmanager
+def web_process(home: Path) -> Iterator[str]:
+    """Run the web process alone on a HOME, on a free port, and give its address."""
+    own = {key: value for key, value in os.environ.items() if not key.startswith("INBOX_PIPELINE_")}
+    env = own | {"INBOX_PIPELINE_HOME": str(home), "INBOX_PIPELINE_PORT": "0"}
+    command = [sys.executable, "-m", "inbox_pipeline.web"]
+    process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
 
 
 def descendants(pid: int) -> list[int]:

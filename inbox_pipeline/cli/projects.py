@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from inbox_pipeline.cli import options
 
+if TYPE_CHECKING:
+    from inbox_pipeline.services.site import Site
+
+Texts = tuple[str | None, str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])
 COLUMNS = ["id", "title", "prearchive_code", "policy", "script_enabled", "sweep", "inbox_path"]
 ROLES = click.Choice(["owner", "member", "collaborator", "none"])
@@ -25,6 +29,7 @@ def script_options(function: Function) -> Function:
         click.option("--strict-identifiers", type=options.ON_OFF, help="Hold files that still hold identifiers."),
         click.option("--policy", type=options.POLICY, help="De-identification policy."),
         click.option("--script-enabled", type=options.ON_OFF, help="Switch the stored script on or off."),
+        click.option("--lookup", type=click.Path(path_type=Path), help="Store this lookup table with the script."),
         click.option("--script", type=click.Path(path_type=Path), help="Store this script as the newest version."),
     ):
         function = option(function)
@@ -60,11 +65,13 @@ def create(project_id: str, title: str, owner: str | None, if_missing: bool) -> 
 @click.option("--quiet-seconds", type=float, metavar="N", help="How long a folder must rest before a sweep.")
 @script_options
 @options.home_option
-def set_project(project_id: str, script: Path | None, script_enabled: str | None, **given: str | None) -> None:
+def set_project(
+    project_id: str, script: Path | None, lookup: Path | None, script_enabled: str | None, **given: str | None
+) -> None:
     """Change a project's settings."""
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
-    site, actor, text = options.site(), options.actor(), _checked(script)
+    site, actor, texts = options.site(), options.actor(), _checked(script, lookup)
     code = given.pop("prearchive_code")
     changes: dict[str, Any] = {
         **_strictness(given),
@@ -74,8 +81,7 @@ def set_project(project_id: str, script: Path | None, script_enabled: str | None
         **given,
     }
     projects.set_project(site, actor, project_id, **changes)
-    if text is not None:
-        projects.store_script(site, actor, text, project_id)
+    _store(site, actor, texts, project_id)
     projects.set_project(site, actor, project_id, script_enabled=options.switch(script_enabled))
     click.echo(f"project {project_id}: set")
 
@@ -120,17 +126,17 @@ def site() -> None:
 
 
 @site.command("set")
+@click.option("--url-hosts", metavar="A,B", help="Hosts from which getURL of a script may read; '' for none.")
 @script_options
 @options.home_option
-def set_site(script: Path | None, script_enabled: str | None, **given: str | None) -> None:
+def set_site(script: Path | None, lookup: Path | None, script_enabled: str | None, **given: str | None) -> None:
     """Change the site's settings."""
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
-    opened, actor, text = options.site(), options.actor(), _checked(script)
+    opened, actor, texts = options.site(), options.actor(), _checked(script, lookup)
     changes = {**_strictness(given), "script_enabled": options.switch(script_enabled), **given}
     projects.set_site(opened, actor, **changes)
-    if text is not None:
-        projects.store_script(opened, actor, text)
+    _store(opened, actor, texts, None)
     click.echo("site: set")
 
 
@@ -144,19 +150,30 @@ def show_site(as_json: bool) -> None:
     options.show(projects.show_site(options.site()), as_json)
 
 
-def _checked(script: Path | None) -> str | None:
-    """Return a script's text if it compiles, before anything is changed.
+def _checked(script: Path | None, lookup: Path | None) -> Texts:
+    """Return the texts of a script and of a lookup table if they can be read, before anything is changed.
 
     Raises:
-        Rejected: `script_unreadable` or `script_invalid`.
+        Rejected: `script_unreadable`, `script_invalid` or `lookup_invalid`.
     """
-    if script is None:
-        return None
-    from inbox_pipeline.services.projects import check_script  # noqa: PLC0415 - loads pydicom
+    if script is None and lookup is None:
+        return None, None
+    from inbox_pipeline.services.scripts import check_lookup, check_script  # noqa: PLC0415 - loads pydicom
 
-    text = options.read_script(script)
-    check_script(text)
-    return text
+    text, table = (None if path is None else options.read_script(path) for path in (script, lookup))
+    if text is not None:
+        check_script(text)
+    if table is not None:
+        check_lookup(table)
+    return text, table
+
+
+def _store(site: Site, actor: str, texts: Texts, project_id: str | None) -> None:
+    """Store what was given of a script and its lookup table."""
+    from inbox_pipeline.services.scripts import store_script  # noqa: PLC0415 - loads SQLAlchemy
+
+    if texts != (None, None):
+        store_script(site, actor, texts[0], project_id, lookup=texts[1])
 
 
 def _strictness(given: dict[str, str | None]) -> dict[str, bool | None]:

@@ -23,7 +23,7 @@ def script() -> None:
 @options.home_option
 def check(file: Path) -> None:
     """Compile a script; a fault is shown with its line, column and place."""
-    from inbox_pipeline.services.projects import check_script  # noqa: PLC0415 - loads pydicom
+    from inbox_pipeline.services.scripts import check_script  # noqa: PLC0415 - loads pydicom
 
     try:
         check_script(options.read_script(file))

@@ -118,6 +118,13 @@ REFUSALS = [
             "Correct it at the place named; the script in force stays as it was.",
         ),
         (
+            "lookup_invalid",
+            "The lookup table cannot be read: {error}",
+            "Write one entry a line as type/key = value; the table in force stays as it was.",
+        ),
+        ("script_missing", "There is no script in it.", "Send the text of a script."),
+        ("script_not_text", "The script is not a text in UTF-8.", "Save it as UTF-8 without NUL characters."),
+        (
             "label_taken_by_user",
             "The name {name} is already used.",
             "Choose another name.",
@@ -151,6 +158,7 @@ REFUSALS = [
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
         ("user_not_found", "There is no such user.", "Check the name."),
+        ("script_not_found", "There is no such script.", "Check the version, or store a script first."),
     ),
     *_refusals(
         405,
@@ -169,7 +177,11 @@ REFUSALS = [
     ),
     *_refusals(
         413,
-        ("body_too_large", "The request's body is too large.", "Send the parameters in the query."),
+        (
+            "body_too_large",
+            "The request's body is too large.",
+            "Send parameters in the query, and scripts of at most 1 MiB.",
+        ),
     ),
 ]
 

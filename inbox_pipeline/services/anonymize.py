@@ -17,14 +17,13 @@ from sqlalchemy.engine import RowMapping
 from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
-from inbox_pipeline.script import ScriptError, compile_script
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.keyed_uids import PURPOSE
-from inbox_pipeline.services.projects import StoredScript, active_script, stored_script
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
 from inbox_pipeline.services.scan import open_folder
+from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
@@ -92,7 +91,8 @@ def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
         "session": plan["session_label"],
     }
     stored = [] if bare else _scripts_of(site, plan)
-    return Recipe([_compiled(script) for script in stored], variables, bool(project and project["strict_script"]))
+    coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
+    return Recipe(coded, variables, bool(project and project["strict_script"]))
 
 
 def _scripts_of(site: Site, plan: RowMapping) -> list[StoredScript]:
@@ -105,18 +105,6 @@ def _scripts_of(site: Site, plan: RowMapping) -> list[StoredScript]:
     with site.catalog.write() as connection:
         requests.update_session(connection, plan["request_id"], plan["number"], scripts=pinned)
     return stored
-
-
-def _compiled(stored: StoredScript) -> CodedScript:
-    try:
-        script = compile_script(stored.text)
-    except ScriptError as error:
-        raise Rejected(
-            "script_broken",
-            f"The stored anonymization script {stored.id} does not compile (line {error.line}).",
-            "Store a correct script and retry.",
-        ) from None
-    return CodedScript(stored.id, f"{stored.scope} script {stored.id}", script)
 
 
 def rewriter_for(site: Site, request: RowMapping, folder: InboxFolder, recipes: Mapping[int, Recipe]) -> Rewriter:

@@ -26,10 +26,10 @@ from inbox_pipeline.intake.requests import ImportParameters, read_parameters, re
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
 from inbox_pipeline.services.folder_worker import STORAGE_FAILED, FolderWorker, Share, Staged, Task, stage, start
-from inbox_pipeline.services.projects import check_script
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
+from inbox_pipeline.services.scripts import check_script
 from inbox_pipeline.services.validate import facts, plan_rows
 from inbox_pipeline.services.validate import judge as judge_copies
 from inbox_pipeline.store.secret import Secret

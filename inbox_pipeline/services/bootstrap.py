@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inbox_pipeline.services.accounts import create_user, list_users
-from inbox_pipeline.services.projects import ensure_default_script
+from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import Settings
 from inbox_pipeline.store.catalog import schema

@@ -14,7 +14,13 @@ from inbox_pipeline.intake.reasons import refusal
 
 PREARCHIVE_CODES = (0, 4, 5)
 """XNAT's arc spec codes: Manual, AutoArchive, AutoArchiveOverwrite."""
-SITE_DEFAULTS = {"script_enabled": "true", "policy": "none", "strict_identifiers": "false", "strict_script": "false"}
+SITE_DEFAULTS = {
+    "script_enabled": "true",
+    "policy": "none",
+    "strict_identifiers": "false",
+    "strict_script": "false",
+    "url_hosts": "",
+}
 SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep"})
 PROJECT_SETTINGS = frozenset(
     {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
@@ -22,7 +28,9 @@ PROJECT_SETTINGS = frozenset(
 NOT_BUILT_YET = frozenset({"options", "strict_identifiers"})
 """Settings that would promise a protection which comes with the de-identification release; they stay off until then."""
 LONGEST_QUIET_SECONDS = 30 * 86400
-_LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64}
+_LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64, "url_hosts": 4096}
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_HOSTS = re.compile(rf"(?:{_HOST}(?:,{_HOST})*)?")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _RESERVED = frozenset({"unassigned"})
 
@@ -56,6 +64,8 @@ def _allowed(name: str, value: Any) -> bool:
         return isinstance(value, bool)
     if name == "policy":
         return bool(value == "none")
+    if name == "url_hosts":
+        return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and _HOSTS.fullmatch(value) is not None
     if name == "prearchive_code":
         return value in PREARCHIVE_CODES
     if name == "quiet_seconds":

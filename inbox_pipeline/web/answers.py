@@ -1,7 +1,8 @@
 """Answers: errors as HTML or RFC 9457 problems, JSON, plain text, and what the client would rather have.
 
 Belongs here: the shapes of answers. Does not belong here: deciding which error it is. An error's body holds the
-sentence, the hint and the code, never a value that the client sent.
+sentence, the hint and the code, never a value that the client sent; only a script that does not compile comes back by
+its faulty line.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.types import Scope
 
 from inbox_pipeline.errors import Cancelled, InboxError, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import refusal, refusal_status
+from inbox_pipeline.services.scripts import PLACE
 
 PROBLEM = "application/problem+json"
 CHALLENGE = 'Basic realm="inbox_pipeline", charset="UTF-8"'
@@ -121,7 +123,7 @@ def install_error_answers(app: FastAPI) -> None:
 def _invalid(problem: dict[str, Any]) -> Rejected:
     """Name the member that does not fit, when it is one that we know; never its value."""
     names = [str(part) for part in problem["loc"][1:2]]
-    known = {"path", "project", "subject", "session", "format", "active"}
+    known = {"path", "project", "subject", "session", "format", "active", "text", "lookup", "version"}
     return refusal("parameter_invalid", name=names[0]) if names and names[0] in known else refusal("request_malformed")
 
 
@@ -143,6 +145,7 @@ def _problem(error: InboxError, status: int, instance: str) -> Response:
         "hint": error.hint,
         "retryable": error.retryable,
     }
+    members |= {name: error.data[name] for name in PLACE if name in error.data}
     if instance:
         members["instance"] = f"urn:uuid:{instance}"
     response = json_answer(members, status)
@@ -156,7 +159,15 @@ def _html_error(error: InboxError, status: int) -> Response:
         f"<h3>{html.escape(sentence)}</h3>\n<p>{html.escape(error.hint)}</p>\n"
         f'<p>Reason: <a href="/help/errors/{html.escape(error.code)}">{html.escape(error.code)}</a></p>'
     )
-    return page(f"{int(status)} {HTTPStatus(status).phrase}", body, status)
+    return page(f"{int(status)} {HTTPStatus(status).phrase}", body + _faulty_line(error), status)
+
+
+def _faulty_line(error: InboxError) -> str:
+    """Return the line of a script with a caret under the fault, as HTML; nothing for other errors."""
+    if "source" not in error.data:
+        return ""
+    source, caret = error.data["source"].expandtabs(1), " " * (error.data["column"] - 1) + "^"
+    return f"\n<pre>{html.escape(source)}\n{caret}</pre>"
 
 
 def _weight(given: str) -> float:

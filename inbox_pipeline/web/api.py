@@ -1,6 +1,7 @@
 """Our own API under `/api/v1/`: what XNAT's routes cannot say. Errors are RFC 9457 problems.
 
-Belongs here: requests, their ledger, cancel, retry and plan. Does not belong here: XNAT's routes, and rules.
+Belongs here: requests, their ledger, cancel, retry and plan; versions of scripts, and checking one. Does not belong
+here: XNAT's routes, and rules.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 
-from inbox_pipeline.services import requests
+from inbox_pipeline.services import requests, scripts
 from inbox_pipeline.services.plan import plan
 from inbox_pipeline.web.answers import PROBLEM, json_answer
+from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs
+from inbox_pipeline.web.rights import Readable
+from inbox_pipeline.web.script_body import JSON_BYTES
 from inbox_pipeline.web.xnat_import import Number
 
 LEDGER_BATCH = 500
@@ -86,6 +90,18 @@ class PlanOrder(BaseModel):
     session: StrictStr | None = None
 
 
+class ScriptOrder(BaseModel):
+    """A script to be checked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: StrictStr
+    lookup: StrictStr | None = None
+
+
+Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
 @router.post("/requests", status_code=201, response_model=None)
 def file_request(parameters: Parameters, account: Known, site: Served) -> Response:
     """File an import request: 201, or 200 with the same request while an equal one of yours is active."""
@@ -139,6 +155,37 @@ def retry(account: Known, site: Served, number: Number) -> Response:
 def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
     """Say what an import would do, per session and file, writing nothing."""
     return json_answer(plan(site, account, order.path, order.project, order.subject, order.session))
+
+
+@router.post("/scripts/check", response_model=None)
+@body_limit(JSON_BYTES)
+def check_script(order: ScriptOrder, _account: Known) -> Response:
+    """Say whether a script compiles, with the place of the fault, and what else there is to know before using it."""
+    return json_answer(scripts.examine(order.text, order.lookup))
+
+
+@router.get("/scripts/site/versions", response_model=None)
+def site_versions(_account: Known, site: Served) -> Response:
+    """List the versions of the site's script, newest first."""
+    return json_answer({"versions": scripts.script_versions(site)})
+
+
+@router.get("/scripts/site/versions/{version}", response_model=None)
+def site_version(version: Version, _account: Known, site: Served) -> Response:
+    """Answer a version of the site's script with its text and lookup table."""
+    return json_answer(scripts.script_version(site, version))
+
+
+@router.get("/projects/{project_id}/scripts", response_model=None)
+def project_versions(project: Readable, site: Served) -> Response:
+    """List the versions of a project's script, newest first."""
+    return json_answer({"versions": scripts.script_versions(site, project)})
+
+
+@router.get("/projects/{project_id}/scripts/{version}", response_model=None)
+def project_version(project: Readable, version: Version, site: Served) -> Response:
+    """Answer a version of a project's script with its text and lookup table."""
+    return json_answer(scripts.script_version(site, version, project))
 
 
 def _pairs(parameters: dict[str, str | bool | int]) -> Pairs:

@@ -12,12 +12,21 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.web import api, operations, xnat_import, xnat_session
+from inbox_pipeline.web import api, operations, xnat_anonymize, xnat_config, xnat_import, xnat_session
 from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
 from inbox_pipeline.web.identity import refuse_other_sites
 from inbox_pipeline.web.metrics import Metrics
 
+ROUTERS = (
+    operations.router,
+    xnat_session.router,
+    xnat_session.tokens,
+    xnat_import.router,
+    xnat_anonymize.router,
+    xnat_config.router,
+    api.router,
+)
 SECURITY = {
     "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},
     "session": {"type": "apiKey", "in": "cookie", "name": "JSESSIONID"},
@@ -52,7 +61,7 @@ def create_app(site: Site) -> FastAPI:
     app.state.site = site
     app.state.metrics = Metrics(site)
     install_error_answers(app)
-    for router in (operations.router, xnat_session.router, xnat_session.tokens, xnat_import.router, api.router):
+    for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(ExchangeLayer, metrics=app.state.metrics)
     return app

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -27,6 +28,8 @@ FAULTS = logging.getLogger("inbox_pipeline.web")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 NO_ROUTE = "(none)"
 BODY_BYTES = 64 * 1024
+BODY_LIMIT = "body_bytes"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -75,7 +78,7 @@ class ExchangeLayer:
             return
         exchange = scope["inbox_exchange"] = Exchange()
         try:
-            await self._guarded(scope, _limited(receive), _decorated(send, exchange), exchange)
+            await self._guarded(scope, _limited(receive, scope), _decorated(send, exchange), exchange)
         finally:
             self._record(scope, exchange)
 
@@ -101,15 +104,25 @@ class ExchangeLayer:
         ACCESS.info("request", extra={"fields": fields})
 
 
-def _limited(receive: Receive) -> Receive:
-    """Return a `receive` that refuses bodies above 64 KiB where somebody reads them; an unread body has no limit."""
+def body_limit(size: int) -> Callable[[Endpoint], Endpoint]:
+    """Return a decorator that lets the body of a route be as large as `size` bytes, instead of 64 KiB."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, BODY_LIMIT, size)
+        return endpoint
+
+    return mark
+
+
+def _limited(receive: Receive, scope: Scope) -> Receive:
+    """Return a `receive` that refuses a body above its route's limit when it is read; an unread body has no limit."""
     read = 0
 
     async def limited() -> Message:
         nonlocal read
         message = await receive()
         read += len(message.get("body", b""))
-        if read > BODY_BYTES:
+        if read > getattr(scope.get("endpoint"), BODY_LIMIT, BODY_BYTES):
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return message
 

@@ -10,7 +10,7 @@ import pytest
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
-from inbox_pipeline.services import accounts, projects
+from inbox_pipeline.services import accounts, projects, scripts
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.cli.conftest import Run
 
@@ -82,7 +82,7 @@ def test_projects_from_the_terminal(on: Run, site: Site, tmp_path: Path) -> None
     wanted = {"prearchive_code": 0, "sweep": True, "sweep_user": "ann", "quiet_seconds": 5.0, "script_enabled": False}
     assert wanted.items() <= shown.items()
     assert shown["members"] == {"admin": "member", "ann": "owner"}
-    stored = projects.active_script(site, "Q")
+    stored = scripts.active_script(site, "Q")
     assert stored is not None
     assert stored.text == SCRIPT
     assert [row["id"] for row in json.loads(on("project", "list", "--json").stdout)] == ["P", "Q"]

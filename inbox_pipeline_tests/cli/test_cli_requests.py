@@ -7,8 +7,6 @@ import io
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from inbox_pipeline.services import accounts, requests, steps
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.cli.conftest import Run
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
+from inbox_pipeline_tests.server_for_tests import web_process
 
 pytestmark = pytest.mark.services
 PASSWORD = "a good password"
@@ -31,13 +30,8 @@ PASSWORD = "a good password"
 @pytest.fixture
 def url(site: Site) -> Iterator[str]:
     """The address of the site's web process."""
-    env = {**os.environ, "INBOX_PIPELINE_HOME": str(site.settings.home), "INBOX_PIPELINE_PORT": "0"}
-    command = [sys.executable, "-m", "inbox_pipeline.web"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    yield json.loads(process.stdout.readline())["url"]
-    process.terminate()
-    process.communicate(timeout=20)
+    with web_process(site.settings.home) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Projects, members, settings and scripts on a real catalog; every change leaves a line in the audit trail."""
+"""Projects, members and settings on a real catalog; every change leaves a line in the audit trail."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
 from inbox_pipeline.services import projects
 from inbox_pipeline.services.accounts import create_user
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import audit
-
-SCRIPT = 'version "6.3"\n(0010,0010) := subject\n'
-OTHER = 'version "6.3"\n(0010,0020) := session\n'
 
 
 @pytest.fixture
@@ -126,46 +122,6 @@ def test_roles_are_given_changed_and_taken(site: Site) -> None:
         assert code_of(failure) == code
 
 
-def test_the_default_script_is_stored_once_and_is_in_force(site: Site) -> None:
-    projects.ensure_default_script(site)
-    projects.ensure_default_script(site)
-    stored = projects.active_script(site, None)
-    assert stored is not None
-    assert (stored.text, stored.enabled) == (DEFAULT_SITE_SCRIPT, True)
-    assert projects.show_site(site)["script"]["version"] == 1
-    projects.store_script(site, "root", SCRIPT)
-    projects.ensure_default_script(site)
-    assert projects.show_site(site)["script"]["version"] == 2
-
-
-def test_a_projects_first_script_is_switched_on_and_the_switch_then_stays(site: Site) -> None:
-    projects.create_project(site, "root", "P1")
-    assert projects.active_script(site, "P1") is None
-    first = projects.store_script(site, "root", SCRIPT, "p1")
-    stored = projects.active_script(site, "P1")
-    assert stored is not None
-    assert (first["version"], stored.text, stored.enabled) == (1, SCRIPT, True)
-    projects.set_project(site, "root", "P1", script_enabled=False)
-    second = projects.store_script(site, "root", OTHER, "P1")
-    stored = projects.active_script(site, "P1")
-    assert stored is not None
-    assert (second["version"], stored.text, stored.enabled) == (2, OTHER, False)
-    assert projects.store_script(site, "root", OTHER, "P1") == second
-
-
-def test_a_script_that_does_not_compile_is_refused_by_line_and_column(site: Site) -> None:
-    projects.store_script(site, "root", SCRIPT)
-    with pytest.raises(Rejected) as failure:
-        projects.store_script(site, "root", 'version "6.3"\n(0010,0010 := subject\n')
-    assert code_of(failure) == "script_invalid"
-    assert failure.value.data["line"] == 2
-    assert "line 2, column" in failure.value.sentence
-    assert "\n" not in failure.value.sentence
-    stored = projects.active_script(site, None)
-    assert stored is not None
-    assert stored.text == SCRIPT
-
-
 def test_the_sites_switches_are_booleans_and_new_projects_start_from_them(site: Site) -> None:
     assert projects.show_site(site)["script_enabled"] is True
     assert projects.set_site(site, "root", script_enabled=False)["script_enabled"] is False
@@ -174,3 +130,16 @@ def test_the_sites_switches_are_booleans_and_new_projects_start_from_them(site: 
         with pytest.raises(Rejected) as failure:
             projects.set_site(site, "root", **changes)
         assert code_of(failure) == code
+
+
+def test_hosts_for_get_url_are_names_and_nothing_else(site: Site) -> None:
+    assert projects.show_site(site)["url_hosts"] == ""
+    assert (
+        projects.set_site(site, "root", url_hosts="Ids.example.org,10.0.0.7")["url_hosts"] == "ids.example.org,10.0.0.7"
+    )
+    assert audited(site)[-1] == ("root", "site.set", "site", {"url_hosts": "Ids.example.org,10.0.0.7"})
+    for bad in ("a,", ",a", "a b", "http://a", "a/b", "a:80", "u@a", "*", "-a", "a" * 254, "a," * 2048 + "a"):
+        with pytest.raises(Rejected) as failure:
+            projects.set_site(site, "root", url_hosts=bad)
+        assert code_of(failure) == "parameter_invalid"
+    assert projects.set_site(site, "root", url_hosts="")["url_hosts"] == ""

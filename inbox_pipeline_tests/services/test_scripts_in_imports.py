@@ -15,7 +15,7 @@ from pydicom import Dataset, Sequence
 from pydicom.dataset import FileDataset
 
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.services import projects, queue, requests, steps
+from inbox_pipeline.services import projects, queue, requests, scripts, steps
 from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.schema import audit, sessions
@@ -153,7 +153,7 @@ def unresolved(datasets: list[FileDataset]) -> set[str]:
 def test_references_follow_a_uid_that_a_script_replaces(site: Site, admin: Account, folder: Path, new: str) -> None:
     sources = [pydicom.dcmread(path) for path in sorted(folder.iterdir())]
     assert unresolved(sources) == set()
-    projects.store_script(site, "admin", IMAGES_ONLY % new)
+    scripts.store_script(site, "admin", IMAGES_ONLY % new)
     answer = imported(site, admin, folder)
     assert answer["files"]["by_disposition"] == {"archived": 6}
     after = archived(site)
@@ -166,14 +166,14 @@ def test_references_follow_a_uid_that_a_script_replaces(site: Site, admin: Accou
 
 def test_what_a_script_sets_is_not_exchanged(site: Site, admin: Account, folder: Path) -> None:
     text = IMAGES_ONLY % "hashUID[(0008,0018)]" + f'*/(0008,1155) ?= "{ROOT}.1.1.1"\n'
-    projects.store_script(site, "admin", text)
+    scripts.store_script(site, "admin", text)
     imported(site, admin, folder)
     found = {uid for dataset in archived(site) for tag, uid in references(dataset) if tag == 0x00081155}
     assert found == {f"{ROOT}.1.1.1"}
 
 
 def test_new_uids_are_the_same_at_a_retry_and_differ_between_files(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", 'version "6.1"\n(0008,0018) := newUID[]\n(0018,1030) := newUID[]\n')
+    scripts.store_script(site, "admin", 'version "6.1"\n(0008,0018) := newUID[]\n(0018,1030) := newUID[]\n')
     first = imported(site, admin, folder)
     before = {row["source_sha256"]: row["archived_sha256"] for row in ledger(site, admin, first["id"]).values()}
     assert len({str(dataset.SOPInstanceUID) for dataset in archived(site)} | {"x"}) == 7
@@ -192,11 +192,11 @@ def session_again(site: Site, folder: Path) -> Path:
 
 
 def test_a_session_keeps_the_script_version_it_began_with(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", 'version "6.1"\n(0008,1030) := "FIRST"\n')
+    scripts.store_script(site, "admin", 'version "6.1"\n(0008,1030) := "FIRST"\n')
     request_id = file(site, admin, folder)
     for step in steps.STEPS[:3]:
         steps.run_step(site, request_id, step, run_id="run-1")
-    projects.store_script(site, "admin", 'version "6.1"\n(0008,1030) := "SECOND"\n')
+    scripts.store_script(site, "admin", 'version "6.1"\n(0008,1030) := "SECOND"\n')
     expire(site, request_id)
     (lost,) = queue.expired(site)
     assert queue.requeue(site, lost) == "queued"
@@ -216,7 +216,7 @@ def expire(site: Site, request_id: int) -> None:
 
 
 def test_site_and_project_script_are_recorded_in_order(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", '(0008,0090) := "4.2"\n', "P")
+    scripts.store_script(site, "admin", '(0008,0090) := "4.2"\n', "P")
     imported(site, admin, folder)
     for dataset in archived(site):
         codes = [(code.CodeValue, code.CodeMeaning) for code in dataset.DeidentificationMethodCodeSequence]
@@ -254,7 +254,7 @@ SILENT = 'version "6.1"\n(0008,0090) := (0008,1048)\n'
 
 
 def test_an_assignment_of_nothing_is_a_warning_in_the_ledger(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", SILENT)
+    scripts.store_script(site, "admin", SILENT)
     answer = imported(site, admin, folder)
     assert answer["outcome"] == "complete"
     for row in ledger(site, admin, answer["id"]).values():
@@ -264,7 +264,7 @@ def test_an_assignment_of_nothing_is_a_warning_in_the_ledger(site: Site, admin: 
 
 
 def test_a_strict_project_holds_files_on_which_a_line_had_no_effect(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", SILENT)
+    scripts.store_script(site, "admin", SILENT)
     projects.set_project(site, "admin", "P", strict_script=True)
     answer = imported(site, admin, folder)
     assert (answer["outcome"], answer["files"]["by_reason"]) == ("failed", {"script_no_effect": 6})
@@ -273,7 +273,7 @@ def test_a_strict_project_holds_files_on_which_a_line_had_no_effect(site: Site, 
 
 
 def test_a_rejection_excludes_the_file_and_nothing_else(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", 'version "6.6"\n(0008,0060) = "SR" ? reject[]\n')
+    scripts.store_script(site, "admin", 'version "6.6"\n(0008,0060) = "SR" ? reject[]\n')
     answer = imported(site, admin, folder, cleanupAfterImport="true")
     assert answer["files"]["by_disposition"] == {"archived": 5, "excluded": 1}
     assert answer["outcome"] == "complete"

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from inbox_pipeline.errors import Cancelled, LeaseLost, Rejected
-from inbox_pipeline.services import projects, queue, requests, steps
+from inbox_pipeline.services import projects, queue, requests, scripts, steps
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
@@ -163,7 +163,7 @@ def test_an_existing_session_is_a_conflict(site: Site, admin: Account, folder: P
 
 
 def test_a_script_error_holds_the_file_and_names_the_line(site: Site, admin: Account, folder: Path) -> None:
-    projects.store_script(site, "admin", 'version "6.1"\n(0008,1030) := substring[(0010,0020), 0, 99]\n')
+    scripts.store_script(site, "admin", 'version "6.1"\n(0008,1030) := substring[(0010,0020), 0, 99]\n')
     answer = done(site, admin, folder)
     found = rows(site, admin, answer["id"])
     assert {(row["disposition"], row["reason"], row["detail"]) for row in found.values()} == {

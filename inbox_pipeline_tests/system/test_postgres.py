@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 
 from inbox_pipeline.services import queue, requests, steps, sweeps
 from inbox_pipeline.services.accounts import Account, create_user
-from inbox_pipeline.services.projects import create_project, ensure_default_script, set_project
+from inbox_pipeline.services.projects import create_project, set_project
+from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import metadata

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from inbox_pipeline.services import accounts, projects
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.web.app import create_app
+from inbox_pipeline_tests.server_for_tests import web_process
 
 PASSWORD = "correct horse"
 
@@ -54,6 +56,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def app(site: Site) -> Any:
     return create_app(site)
+
+
+@pytest.fixture(scope="module")
+def url(site: Site) -> Iterator[str]:
+    """The address of the site's own web process."""
+    with web_process(site.settings.home) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def xnat() -> Any:
+    """Unmodified xnatpy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import xnat
+    return xnat
 
 
 @pytest.fixture

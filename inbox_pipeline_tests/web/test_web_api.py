@@ -168,6 +168,11 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("POST", "/api/v1/requests/{request_id}/cancel"),
         ("POST", "/api/v1/requests/{request_id}/retry"),
         ("POST", "/api/v1/plan"),
+        ("POST", "/api/v1/scripts/check"),
+        ("GET", "/api/v1/scripts/site/versions"),
+        ("GET", "/api/v1/scripts/site/versions/{version}"),
+        ("GET", "/api/v1/projects/{project_id}/scripts"),
+        ("GET", "/api/v1/projects/{project_id}/scripts/{version}"),
     }
     answers = [operation["responses"] for methods in described["paths"].values() for operation in methods.values()]
     assert all("422" not in answer and "application/problem+json" in answer["default"]["content"] for answer in answers)

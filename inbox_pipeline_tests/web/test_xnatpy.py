@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +13,6 @@ from inbox_pipeline.services.steps import STEPS, run_step
 
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(scope="module")
-def url(site: Site) -> Iterator[str]:
-    own = {key: value for key, value in os.environ.items() if not key.startswith("INBOX_PIPELINE_")}
-    environment = own | {"INBOX_PIPELINE_HOME": str(site.settings.home), "INBOX_PIPELINE_PORT": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "inbox_pipeline.web"],
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    yield json.loads(process.stdout.readline())["url"]
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def xnat() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import xnat
-    return xnat
 
 
 @pytest.mark.parametrize("options", [{}, {"extension_types": False}, {"no_parse_model": True}])

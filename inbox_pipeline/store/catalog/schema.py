@@ -125,9 +125,11 @@ scripts = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("author", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("lookup", sa.Text),
     sa.UniqueConstraint("project_id", "version"),
 )
-"""Anonymization scripts, every version; `project_id` null means the site-wide script."""
+"""Anonymization scripts, every version; `project_id` null means the site-wide script, a blank `text` that the project
+has none since then. `lookup` is the table that goes with it. `digest` covers both."""
 
 requests = sa.Table(
     "requests",

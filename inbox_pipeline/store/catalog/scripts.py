@@ -1,7 +1,7 @@
-"""Anonymization scripts in the catalog, every version of them.
+"""Anonymization scripts in the catalog with their lookup tables, every version of them.
 
 Belongs here: the queries on `scripts`. Does not belong here: whether a script compiles and whether it is switched on
-(`services/projects.py`).
+(`services/scripts.py`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from inbox_pipeline.store.catalog.site import next_number
 SITE_COUNTER = "site_script_version"
 
 
-def text_digest(text: str) -> str:
-    """Return the SHA-256 of a script's text, in hexadecimal digits."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+def text_digest(text: str, lookup: str | None = None) -> str:
+    """Return the SHA-256 of a script's text, in hexadecimal digits; a lookup table follows it after a NUL."""
+    content = text if lookup is None else f"{text}\0{lookup}"
+    return hashlib.sha256(content.encode("utf-8")).hexdigest()
 
 
 def newest(connection: Connection, project_id: str | None) -> RowMapping | None:
@@ -35,13 +36,28 @@ def by_id(connection: Connection, script_id: int) -> RowMapping | None:
     return connection.execute(sa.select(scripts).where(scripts.c.id == script_id)).mappings().one_or_none()
 
 
-def add_version(connection: Connection, project_id: str | None, text: str, author: str) -> RowMapping:
+def versions(connection: Connection, project_id: str | None) -> list[RowMapping]:
+    """Return every version of a project's script, or of the site's (None), newest first."""
+    query = sa.select(scripts).where(_of(project_id)).order_by(scripts.c.version.desc())
+    return list(connection.execute(query).mappings())
+
+
+def get_version(connection: Connection, project_id: str | None, version: int) -> RowMapping | None:
+    """Return one version of a project's script, or of the site's (None)."""
+    query = sa.select(scripts).where(_of(project_id) & (scripts.c.version == version))
+    return connection.execute(query).mappings().one_or_none()
+
+
+def add_version(
+    connection: Connection, project_id: str | None, text: str, author: str, lookup: str | None = None
+) -> RowMapping:
     """Store the next version of a script and return its row."""
     row = {
         "project_id": project_id,
         "version": _next_version(connection, project_id),
-        "digest": text_digest(text),
+        "digest": text_digest(text, lookup),
         "text": text,
+        "lookup": lookup,
         "author": author,
         "created_at": dt.datetime.now(dt.UTC),
     }
