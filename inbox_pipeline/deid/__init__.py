@@ -11,7 +11,8 @@ How an engine uses it:
    its issuer and the Study Instance UID; the date offset is the patient's.
 3. For each element: at the root `actions.at_root(tag)`; in an item, at any depth, `actions.within(parent, tag)` with
    the tag of the sequence around it; for odd groups `actions.private(group, creator, element)`. Decide by the tag,
-   never by the VR that the file states. What to do is `Action`'s documentation; an element that is empty stays so.
+   never by the VR that the file states. What to do is `Action`'s documentation; an element that is empty stays so, and
+   a value that cannot be treated gets the action of `Policy.of([])` at the same place.
 4. Group 0002 follows `META_REMOVED`; whatever the file holds there, (0002,0003) follows the new SOP Instance UID.
 5. At the end write `policy.markers()` and, one item for each, `policy.codes`.
 """

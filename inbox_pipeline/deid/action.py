@@ -1,5 +1,8 @@
 """What is done to an element: the action codes of PS3.15 Table E.1-1a, resolved so that nothing is left to decide.
 
+A value that an action cannot treat (no date, no age, text that cannot be read) gets the basic action instead, which is
+that of `Policy.of([])` at the same place: it is as safe, and valid in the IOD.
+
 Belongs here: the closed list of actions. Does not belong here: which element gets which (`resolve.py`, `policy.py`).
 """
 
@@ -22,11 +25,11 @@ class Action(Enum):
     KEEP = "K"
     """The bytes as they are."""
     AGE = "K/age"
-    """Keep, except that ages over 89 years become 090Y: `capped_age`; empty what is no age."""
+    """Keep, except that ages over 89 years become 090Y: `capped_age`."""
     ITEMS = "K/items"
     """Keep the sequence and treat each element of each item by itself."""
     SHIFT = "C/date"
-    """Move dates by the patient's offset: `shifted`; empty what is no date. Times of day stay."""
+    """Move dates by the patient's offset: `shifted`. Times of day stay."""
     TEXT = "C/text"
     """Clean the text of what may identify."""
     TREE = "C/tree"

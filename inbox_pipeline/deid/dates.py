@@ -3,8 +3,8 @@
 Belongs here: parsing and writing of temporal values. Does not belong here: how many days (`pseudonyms.py`).
 
 A value is read as strictly as the standard writes it, besides the old forms of ACR-NEMA (`1993.08.22`, `10:45:00`) and
-dates of less precision. What is no such value gives None: the caller empties the element, for there is no telling what
-it says. Dates go back in time, so that none comes to lie in the future.
+dates of less precision. What is no such value gives None, for there is no telling what it says. Dates go back
+in time, so that none comes to lie in the future.
 """
 
 from __future__ import annotations

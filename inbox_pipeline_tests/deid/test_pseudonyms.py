@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 
 import pytest
 from hypothesis import given
@@ -132,6 +133,7 @@ def test_dummies_tell_values_apart_where_they_name_somebody() -> None:
     assert FIXED.dummy(0x00321060, "LO", "x", JANE) != OTHER_PROJECT.dummy(0x00321060, "LO", "x", JANE)
 
 
+@lru_cache(maxsize=1)
 def text_and_binary_vrs() -> tuple[set[str], set[str]]:
     """The VRs of attributes that some policy gives a dummy."""
     vrs = {row.vr for row in attributes() if Action.DUMMY in {attribute_action(row, (), type_) for type_ in Type}}
