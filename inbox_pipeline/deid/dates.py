@@ -2,9 +2,9 @@
 
 Belongs here: parsing and writing of temporal values. Does not belong here: how many days (`pseudonyms.py`).
 
-A value is read as strictly as the standard writes it, besides the old forms of ACR-NEMA (`1993.08.22`, `10:45:00`) and
-dates of less precision. What is no such value gives None, for there is no telling what it says. Dates go back
-in time, so that none comes to lie in the future.
+A value is read as strictly as the standard writes it, besides the old forms of ACR-NEMA (`1993.08.22`, `10:45:00`),
+dates as ISO 8601 has them, and dates of less precision. What is no such value gives None, for there is no telling what
+it says. Dates go back in time, so that none comes to lie in the future.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OLDEST_AGE = 89
 _CAPPED = "090Y"
 _PADDING = " \0"
 _DATE = re.compile(r"(?P<year>\d{4})(?:(?P<month>\d\d)(?P<day>\d\d)?)?", re.ASCII)
-_OLD_DATE = re.compile(r"(?P<year>\d{4})\.(?P<month>\d\d)\.(?P<day>\d\d)", re.ASCII)
+_SEPARATED_DATE = re.compile(r"(?P<year>\d{4})(?P<by>[.-])(?P<month>\d\d)(?P=by)(?P<day>\d\d)", re.ASCII)
 _TIME_OF_DAY = r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
 _ZONE = r"[+-](?:0\d|1[0-4])[0-5]\d"
 _DATE_TIME = re.compile(
@@ -72,10 +72,10 @@ def _range(text: str, days: int, one: _One) -> str | None:
 
 
 def _day(text: str, days: int) -> str | None:
-    match, separator = _DATE.fullmatch(text), ""
-    if match is None:
-        match, separator = _OLD_DATE.fullmatch(text), "."
-    return match and _earlier(match, days, separator)
+    if plain := _DATE.fullmatch(text):
+        return _earlier(plain, days, "")
+    separated = _SEPARATED_DATE.fullmatch(text)
+    return separated and _earlier(separated, days, separated["by"])
 
 
 def _moment(text: str, days: int) -> str | None:
