@@ -64,10 +64,7 @@ def store_script(
             `script_missing` (nothing but blanks, or a table without a script), `project_not_found`.
     """
     text, lookup = _without_mark(text), _without_mark(lookup)
-    if text is not None:
-        _require_script(text)
-    if lookup is not None:
-        check_lookup(lookup)
+    check_storable(site, text, project_id, lookup=lookup)
     with site.catalog.write() as connection:
         scope = _scope(connection, project_id)
         before = store.newest(connection, scope)
@@ -80,6 +77,22 @@ def store_script(
         if scope is not None and before is None:
             project_store.change_project(connection, scope, {"script_enabled": True})
         return _added(connection, actor, scope, text, lookup)
+
+
+def check_storable(site: Site, text: str | None, project_id: str | None = None, *, lookup: str | None = None) -> None:
+    """Refuse what `store_script` would refuse, storing nothing.
+
+    Raises:
+        Rejected: as `store_script`.
+    """
+    if text is not None and not text.removeprefix("\ufeff").strip():
+        raise refusal("script_missing")
+    if text is not None:
+        check_script(text)
+    if lookup is not None:
+        check_lookup(lookup)
+    if text is None and active_script(site, project_id) is None:
+        raise refusal("script_missing")
 
 
 def remove_script(site: Site, actor: str, project_id: str) -> None:
@@ -245,12 +258,6 @@ def compiled(site: Site, stored: StoredScript) -> Script:
             f"The stored anonymization script {stored.id} does not compile (line {error.line}).",
             "Store a correct script and retry.",
         ) from None
-
-
-def _require_script(text: str) -> None:
-    if not text.strip():
-        raise refusal("script_missing")
-    check_script(text)
 
 
 def _require_text(text: str) -> None:
