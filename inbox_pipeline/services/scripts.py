@@ -305,12 +305,5 @@ def _added(connection: Connection, actor: str, scope: str | None, text: str, loo
 
 
 def _version(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "version": row["version"],
-        "digest": row["digest"],
-        "author": row["author"],
-        "created_at": row["created_at"].isoformat(),
-        "removed": not row["text"],
-        "has_lookup": row["lookup"] is not None,
-    }
+    names = ("id", "version", "digest", "author", "created_at", "removed", "has_lookup")
+    return {name: row[name].isoformat() if name == "created_at" else row[name] for name in names}
