@@ -85,9 +85,8 @@ def check_storable(site: Site, text: str | None, project_id: str | None = None, 
     Raises:
         Rejected: as `store_script`.
     """
-    if text is not None and not text.removeprefix("\ufeff").strip():
-        raise refusal("script_missing")
     if text is not None:
+        _refuse_blank(text)
         check_script(text)
     if lookup is not None:
         check_lookup(lookup)
@@ -229,6 +228,7 @@ def examine(text: str, lookup: str | None = None) -> dict[str, Any]:
     `source`; `language` and `version` of a script that compiles; `advice`, each with the members of `script.Advice`.
     """
     try:
+        _refuse_blank(text)
         script = check_script(text, lookup)
     except Rejected as error:
         place = {name: error.data[name] for name in PLACE if name in error.data}
@@ -258,6 +258,11 @@ def compiled(site: Site, stored: StoredScript) -> Script:
             f"The stored anonymization script {stored.id} does not compile (line {error.line}).",
             "Store a correct script and retry.",
         ) from None
+
+
+def _refuse_blank(text: str) -> None:
+    if not text.removeprefix("\ufeff").strip():
+        raise refusal("script_missing")
 
 
 def _require_text(text: str) -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
+import ipaddress
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
 from inbox_pipeline.services import accounts, projects, scripts
@@ -215,16 +224,51 @@ class Xnat(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def xnat(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(Xnat, "seen", [], raising=False)
+@contextmanager
+def serving(certificate: Path | None = None) -> Iterator[int]:
+    """Serve the stand-in and give its port, with TLS when there is a certificate."""
+    Xnat.seen = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Xnat)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/xnat"
+    yield server.server_port
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def self_signed(path: Path) -> Path:
+    """Write a certificate for 127.0.0.1 that nobody vouches for, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+    host = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = made.add_extension(host, critical=False).sign(key, hashes.SHA256())
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
+    return path
+
+
+@pytest.fixture
+def xnat() -> Iterator[str]:
+    with serving() as port:
+        yield f"http://127.0.0.1:{port}/xnat"
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_unless_asked_otherwise(
+    run: Run, target: Site, tmp_path: Path
+) -> None:
+    with serving(self_signed(tmp_path / "server.pem")) as port:
+        order = ("script", "pull", "--from", f"https://127.0.0.1:{port}/xnat", "--user", "root")
+        assert run(*order).exit_code == 6
+        assert Xnat.seen == []
+        assert run(*order, "--insecure").exit_code == 0
+    assert stored(target, None) == (SCRIPT, True)
 
 
 def test_all_projects_of_an_xnat(run: Run, target: Site, xnat: str) -> None:

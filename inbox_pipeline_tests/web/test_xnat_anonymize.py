@@ -132,6 +132,8 @@ def test_an_invalid_script_is_refused_with_its_place_and_the_one_in_force_stays(
         ({"content": b"--x", "headers": {"content-type": "multipart/form-data"}}, (400, "request_malformed")),
         ({"files": {"a": ("a", b"1"), "b": ("b", b"2")}}, (400, "request_malformed")),
         ({"content": SCRIPT + "/" * (1 << 20)}, (413, "body_too_large")),
+        ({"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, (400, "script_invalid")),
+        ({"content": b'"v', "headers": {"content-type": "application/json"}}, (400, "script_invalid")),
         ({"content": b""}, (400, "script_missing")),
         ({"content": b" \r\n"}, (400, "script_missing")),
     ],
@@ -379,6 +381,11 @@ def test_a_script_is_checked_without_being_stored(ada: Client, stranger: Client,
     assert reason(stranger("POST", "/api/v1/scripts/check", json={"text": SCRIPT})) == (401, "unauthenticated")
     for body in ({}, {"text": 1}, {"text": SCRIPT, "more": 1}):
         assert ada("POST", "/api/v1/scripts/check", json=body).status_code == 400
+    nested = {"content": b"[" * 1_000_000, "headers": {"content-type": "application/json"}}
+    assert ada("POST", "/api/v1/scripts/check", **nested).status_code == 400
+    for text, code in (("", "script_missing"), ("\0", "script_not_text"), ("\ud800", "script_not_text")):
+        sent = {"content": json.dumps({"text": text}), "headers": {"content-type": "application/json"}}
+        assert ada("POST", "/api/v1/scripts/check", **sent).json()["error"]["code"] == code
     assert scripts.script_versions(site) == before
 
 
