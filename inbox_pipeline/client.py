@@ -1,7 +1,7 @@
-"""The HTTP client of our own API, as the command line and the demo use it.
+"""The HTTP client of our own API, as the command line and the demo use it, and of the routes that XNAT shares with it.
 
-Belongs here: where the server is, who asks, and the calls of `/api/v1/`. Does not belong here: showing answers, and
-anything that reads a catalog.
+Belongs here: where the server is, who asks, the calls of `/api/v1/` and `/xapi/anonymize/`. Does not belong here:
+showing answers, and anything that reads a catalog.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -29,12 +30,18 @@ PLAN_TIMEOUT = httpx.Timeout(3600.0, connect=5.0)
 
 @dataclass(frozen=True)
 class Server:
-    """A server's address and the credentials for it; `local` means that HOME or the default named it."""
+    """A server's address and the credentials for it.
+
+    `local` means that HOME or the default named it, `named_by` what to correct otherwise, `verify` that its certificate
+    is checked.
+    """
 
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
     local: bool = True
+    named_by: str = f"{PREFIX}URL"
+    verify: bool = True
 
 
 def find_server(settings: Settings, environ: Mapping[str, str]) -> Server:
@@ -70,6 +77,7 @@ class Client:
             auth=auth,
             timeout=TIMEOUT,
             trust_env=not server.local,
+            verify=server.verify,
             headers={"accept": "application/json, application/problem+json;q=0.9, */*;q=0.1"},
         )
 
@@ -112,13 +120,53 @@ class Client:
         with _reached(self.server), self._http.stream("GET", address, params={"format": kind}) as response:
             if response.is_error:
                 response.read()
-            _raise_refusal(response)
+            _raise_refusal(response, self.server)
             yield from response.iter_bytes()
 
     def xnat_import(self, parameters: Mapping[str, str]) -> int:
         """File an import request as XNAT's clients do, and return its number."""
         query = {"import-handler": "inbox", **parameters}
         return int(self._send("POST", "/data/services/import", params=query).text.strip().rpartition("/")[2])
+
+    def projects(self) -> list[str]:
+        """Return the IDs of the projects that the user may see on an XNAT."""
+        rows = self._json("GET", "/data/projects", params={"format": "json", "columns": "ID"})
+        try:
+            return [str(row["ID"]) for row in rows["ResultSet"]["Result"]]
+        except (KeyError, TypeError):
+            raise self._unexpected("no list of projects") from None
+
+    def script(self, project: str | None) -> str:
+        """Return a project's anonymization script, or the site's (None); empty when there is none."""
+        response = self._send("GET", _script_address(project))
+        if "html" in response.headers.get("content-type", ""):
+            raise self._unexpected("a page instead of a script")
+        try:
+            return response.content.decode(response.charset_encoding or "utf-8")
+        except (UnicodeDecodeError, LookupError):
+            raise self._unexpected("a script that is not text") from None
+
+    def script_enabled(self, project: str | None) -> bool:
+        """Return whether a project's script, or the site's (None), is switched on."""
+        content = self._send("GET", f"{_script_address(project)}/enabled").text.strip()
+        if content not in {"true", "false"}:
+            raise self._unexpected("something else than true or false")
+        return content == "true"
+
+    def put_script(self, project: str | None, text: str) -> None:
+        """Store a project's script, or the site's (None)."""
+        headers = {"content-type": "text/plain; charset=utf-8"}
+        self._send("PUT", _script_address(project), content=text.encode(), headers=headers)
+
+    def enable_script(self, project: str | None, enabled: bool) -> None:
+        """Switch a project's script, or the site's (None)."""
+        query = {"enable": str(enabled).lower()}
+        headers = {"content-type": "application/json"}
+        self._send("PUT", f"{_script_address(project)}/enabled", params=query, headers=headers)
+
+    def check_script(self, text: str) -> dict[str, Any]:
+        """Return what the server says about a script, storing nothing."""
+        return self._json("POST", "/api/v1/scripts/check", json={"text": text})
 
     def failing(self) -> dict[str, str]:
         """Return the checks that fail, empty when the server can do its work."""
@@ -135,8 +183,11 @@ class Client:
     def _send(self, method: str, address: str, **options: Any) -> httpx.Response:
         with _reached(self.server):
             response = self._http.request(method, address, **options)
-        _raise_refusal(response)
+        _raise_refusal(response, self.server)
         return response
+
+    def _unexpected(self, what: str) -> Rejected:
+        return Rejected("unexpected_answer", f"The server answered {what}.", _naming_hint(self.server))
 
 
 @contextmanager
@@ -148,20 +199,29 @@ def _reached(server: Server) -> Iterator[None]:
         raise Unavailable(
             "server_unreachable",
             f"The server at {server.url} does not answer ({type(error).__name__}).",
-            "Start it with `inbox-pipeline up`, or set INBOX_PIPELINE_URL.",
+            "Start it with `inbox-pipeline up`, or set INBOX_PIPELINE_URL." if server.local else _naming_hint(server),
         ) from None
 
 
-def _raise_refusal(response: httpx.Response) -> None:
+def _raise_refusal(response: httpx.Response, server: Server) -> None:
     """Raise what the server's problem document says (RFC 9457); a redirect is not followed."""
     if response.is_success:
         return
     problem = _members(response)
     code = str(problem.get("code") or response.headers.get("x-inbox-reason") or "unexpected_answer")
     sentence = str(problem.get("detail") or f"The server answered {response.status_code}.")
-    hint = str(problem.get("hint") or "Check that INBOX_PIPELINE_URL names an inbox_pipeline server.")
+    hint = str(problem.get("hint") or _naming_hint(server))
     kind = Unavailable if response.is_server_error else Rejected
     raise kind(code, sentence, hint, {"status": response.status_code})
+
+
+def _naming_hint(server: Server) -> str:
+    return f"Check that {server.named_by} names the right server."
+
+
+def _script_address(project: str | None) -> str:
+    scope = "site" if project is None else f"projects/{quote(project, safe='')}"
+    return f"/xapi/anonymize/{scope}"
 
 
 def _members(response: httpx.Response) -> dict[str, Any]:

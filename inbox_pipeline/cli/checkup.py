@@ -61,7 +61,8 @@ def _scripts(site: Site) -> list[Check]:
     for scope in scopes:
         stored = active_script(site, scope)
         if stored is not None and stored.enabled:
-            checks.append(_check(f"script of {scope or 'the site'}", _problem(partial(check_script, stored.text))))
+            problem = _problem(partial(check_script, stored.text, stored.lookup))
+            checks.append(_check(f"script of {scope or 'the site'}", problem))
     return checks
 
 

@@ -71,7 +71,8 @@ def set_project(
     """Change a project's settings."""
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
-    site, actor, texts = options.site(), options.actor(), _checked(script, lookup)
+    site, actor = options.site(), options.actor()
+    texts = _checked(site, project_id, script, lookup)
     code = given.pop("prearchive_code")
     changes: dict[str, Any] = {
         **_strictness(given),
@@ -133,7 +134,8 @@ def set_site(script: Path | None, lookup: Path | None, script_enabled: str | Non
     """Change the site's settings."""
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
-    opened, actor, texts = options.site(), options.actor(), _checked(script, lookup)
+    opened, actor = options.site(), options.actor()
+    texts = _checked(opened, None, script, lookup)
     changes = {**_strictness(given), "script_enabled": options.switch(script_enabled), **given}
     projects.set_site(opened, actor, **changes)
     _store(opened, actor, texts, None)
@@ -150,21 +152,17 @@ def show_site(as_json: bool) -> None:
     options.show(projects.show_site(options.site()), as_json)
 
 
-def _checked(script: Path | None, lookup: Path | None) -> Texts:
-    """Return the texts of a script and of a lookup table if they can be read, before anything is changed.
+def _checked(site: Site, project_id: str | None, script: Path | None, lookup: Path | None) -> Texts:
+    """Return the texts of a script and of a lookup table if they can be stored, before anything is changed.
 
     Raises:
-        Rejected: `script_unreadable`, `script_invalid` or `lookup_invalid`.
+        Rejected: `script_unreadable`, or as `scripts.store_script`.
     """
-    if script is None and lookup is None:
-        return None, None
-    from inbox_pipeline.services.scripts import check_lookup, check_script  # noqa: PLC0415 - loads pydicom
-
     text, table = (None if path is None else options.read_script(path) for path in (script, lookup))
-    if text is not None:
-        check_script(text)
-    if table is not None:
-        check_lookup(table)
+    if (text, table) != (None, None):
+        from inbox_pipeline.services.scripts import check_storable  # noqa: PLC0415 - loads pydicom
+
+        check_storable(site, text, project_id, lookup=table)
     return text, table
 
 

@@ -19,8 +19,8 @@ WIDTH = 100
 HEAD = f"""# Command line
 
 `{PROGRAM} COMMAND --help` shows the same text. Nothing prompts; errors are one line on standard error with a stable
-code in brackets. Client commands (`import`, `plan`, `status`, `ledger`, `cancel`, `retry`, `wait`) talk to a server by
-HTTP: its address is `INBOX_PIPELINE_URL`, else the one that a running `up` recorded in HOME, else
+code in brackets. Client commands (`import`, `plan`, `status`, `ledger`, `cancel`, `retry`, `wait`, `script pull`) talk
+to a server by HTTP: its address is `INBOX_PIPELINE_URL`, else the one that a running `up` recorded in HOME, else
 `http://127.0.0.1:8080`; user and password are `INBOX_PIPELINE_USER` and `INBOX_PIPELINE_PASSWORD`, else, for an address
 from HOME, `admin` and the password in `HOME/admin-password`. The others work on HOME, with or without a server.
 """

@@ -1,6 +1,7 @@
 """`script`: looking at anonymization scripts, with neither server nor HOME.
 
-Belongs here: the `script` commands. Does not belong here: the language (`inbox_pipeline.script`).
+Belongs here: the `script` commands. Does not belong here: the language (`inbox_pipeline.script`), and `script pull`
+(`pull.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from pathlib import Path
 import click
 
 from inbox_pipeline.cli import options
+from inbox_pipeline.cli.pull import pull
 from inbox_pipeline.errors import Rejected
 
 
 @click.group()
 def script() -> None:
     """Check anonymization scripts."""
+
+
+script.add_command(pull)
 
 
 @script.command()

@@ -70,10 +70,7 @@ def store_script(
             `script_missing` (nothing but blanks, or a table without a script), `project_not_found`.
     """
     text, lookup = _without_mark(text), _without_mark(lookup)
-    if text is not None:
-        _require_script(text)
-    if lookup is not None:
-        check_lookup(lookup)
+    check_storable(site, text, project_id, lookup=lookup)
     with site.catalog.write() as connection:
         scope = _scope(connection, project_id)
         before = store.newest(connection, scope)
@@ -86,6 +83,21 @@ def store_script(
         if scope is not None and before is None:
             project_store.change_project(connection, scope, {"script_enabled": True})
         return _added(connection, actor, scope, text, lookup)
+
+
+def check_storable(site: Site, text: str | None, project_id: str | None = None, *, lookup: str | None = None) -> None:
+    """Refuse what `store_script` would refuse, storing nothing.
+
+    Raises:
+        Rejected: as `store_script`.
+    """
+    if text is not None:
+        _refuse_blank(text)
+        check_script(text)
+    if lookup is not None:
+        check_lookup(lookup)
+    if text is None and active_script(site, project_id) is None:
+        raise refusal("script_missing")
 
 
 def remove_script(site: Site, actor: str, project_id: str) -> None:
@@ -233,6 +245,7 @@ def examine(text: str, lookup: str | None = None) -> dict[str, Any]:
     `source`; `language` and `version` of a script that compiles; `advice`, each with the members of `script.Advice`.
     """
     try:
+        _refuse_blank(text)
         script = check_script(text, lookup)
     except Rejected as error:
         place = {name: error.data[name] for name in PLACE if name in error.data}
@@ -269,10 +282,9 @@ def _stored(row: RowMapping, enabled: bool) -> StoredScript:
     return StoredScript(int(row["id"]), scope, str(row["text"]), str(row["digest"]), enabled, row["lookup"])
 
 
-def _require_script(text: str) -> None:
-    if not text.strip():
+def _refuse_blank(text: str) -> None:
+    if not text.removeprefix("\ufeff").strip():
         raise refusal("script_missing")
-    check_script(text)
 
 
 def _require_text(text: str) -> None:
@@ -320,12 +332,5 @@ def _added(connection: Connection, actor: str, scope: str | None, text: str, loo
 
 
 def _version(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "version": row["version"],
-        "digest": row["digest"],
-        "author": row["author"],
-        "created_at": row["created_at"].isoformat(),
-        "removed": not row["text"],
-        "has_lookup": row["lookup"] is not None,
-    }
+    names = ("id", "version", "digest", "author", "created_at", "removed", "has_lookup")
+    return {name: row[name].isoformat() if name == "created_at" else row[name] for name in names}

@@ -52,8 +52,9 @@ async def _uploaded(request: Request) -> bytes:
 
 def _quoted(text: str) -> str:
     """Return the string that a JSON document is; a text that is no JSON string stays as it is."""
+    if not text.lstrip().startswith('"'):
+        return text
     try:
-        content = json.loads(text)
+        return str(json.loads(text))
     except ValueError:
         return text
-    return content if isinstance(content, str) else text

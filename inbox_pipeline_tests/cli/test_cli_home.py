@@ -93,6 +93,10 @@ def test_a_refused_change_leaves_everything_as_it_was(on: Run, site: Site, tmp_p
     good, bad = tmp_path / "good.das", tmp_path / "bad.das"
     good.write_text(SCRIPT)
     bad.write_text('version "6.3"\n(0010,0010) := \n')
+    blank, table, no_table = tmp_path / "blank.das", tmp_path / "table", tmp_path / "no_table"
+    blank.write_text(" \n")
+    table.write_text("pid/1 = one\n")
+    no_table.write_text("pid = one\n")
     before = projects.show_project(site, "P"), projects.show_site(site)
     for arguments in (
         ("project", "set", "P", "--policy", "basic", "--script", good),
@@ -101,12 +105,35 @@ def test_a_refused_change_leaves_everything_as_it_was(on: Run, site: Site, tmp_p
         ("project", "set", "P", "--title", "new", "--script", tmp_path / "none.das"),
         ("project", "set", "P", "--strict-identifiers", "on"),
         ("project", "set", "P", "--options", "retain-uids"),
+        ("project", "set", "P", "--title", "new", "--script", blank),
+        ("project", "set", "P", "--title", "new", "--lookup", table),
+        ("project", "set", "P", "--title", "new", "--script", good, "--lookup", no_table),
         ("project", "set", "X", "--title", "new"),
+        ("project", "set", "X", "--script", good),
+        ("site", "set", "--script-enabled", "off", "--lookup", no_table),
+        ("site", "set", "--script", good, "--url-hosts", "http://ids.example.org"),
         ("site", "set", "--policy", "basic", "--script", good),
         ("site", "set", "--script-enabled", "off", "--script", bad),
     ):
         assert on(*arguments).exit_code == 7, arguments
     assert (projects.show_project(site, "P"), projects.show_site(site)) == before
+
+
+def test_lookup_tables_and_hosts_from_the_terminal(on: Run, site: Site, tmp_path: Path) -> None:
+    script, table = tmp_path / "p.das", tmp_path / "table"
+    script.write_text(SCRIPT)
+    table.write_text("pid/1 = one\n")
+    assert on("project", "set", "P", "--script", script, "--lookup", table).exit_code == 0
+    assert [row["version"] for row in scripts.script_versions(site, "P")] == [1]
+    assert on("project", "set", "P", "--script", script).exit_code == 0
+    stored = scripts.active_script(site, "P")
+    assert stored is not None
+    assert (stored.text, stored.lookup) == (SCRIPT, "pid/1 = one\n")
+    assert on("site", "set", "--lookup", table, "--url-hosts", "ids.example.org,10.0.0.7").exit_code == 0
+    shown = json.loads(on("site", "show", "--json").stdout)
+    assert (shown["url_hosts"], shown["script"]["has_lookup"]) == ("ids.example.org,10.0.0.7", True)
+    assert on("site", "set", "--url-hosts", "").exit_code == 0
+    assert json.loads(on("site", "show", "--json").stdout)["url_hosts"] == ""
 
 
 def test_the_sites_script_and_switch(on: Run, site: Site, tmp_path: Path) -> None:

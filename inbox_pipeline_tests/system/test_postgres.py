@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from inbox_pipeline.services import queue, requests, steps, sweeps
+from inbox_pipeline.services import queue, requests, scripts, steps, sweeps
 from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.projects import create_project, set_project
 from inbox_pipeline.services.scripts import ensure_default_script
@@ -61,3 +62,21 @@ def test_an_import_with_cleanup_an_expired_attempt_and_a_sweep(pg_site: Site, ow
     session_folder(site.settings.inbox_path / "P" / "next", study=2)
     sweeps.sweep_all(site, 4e9)
     assert [id_ for report in sweeps.sweep_all(site, 4e9 + 2) for id_ in report.request_ids] == [2]
+
+
+@pytest.mark.parametrize("scope", [None, "P"])
+def test_versions_of_scripts_with_writers_at_the_same_time(pg_site: Site, scope: str | None) -> None:
+    start = len(scripts.script_versions(pg_site, scope))
+    texts = [f'version "6.3"\n(0010,0010) := "{number}"\n' for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda text: scripts.store_script(pg_site, "root", text, scope), texts))
+    found = scripts.script_versions(pg_site, scope)
+    assert [row["version"] for row in found] == list(range(start + 8, 0, -1))
+    assert not any(row["removed"] or row["has_lookup"] for row in found)
+    scripts.store_script(pg_site, "root", None, scope, lookup="pid/1 = Müller\n")
+    stored = scripts.active_script(pg_site, scope)
+    assert stored is not None
+    assert (stored.lookup, stored.enabled) == ("pid/1 = Müller\n", True)
+    if scope:
+        scripts.remove_script(pg_site, "root", scope)
+        assert scripts.script_versions(pg_site, scope)[0]["removed"] is True

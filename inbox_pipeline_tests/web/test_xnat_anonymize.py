@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydicom import dcmread
 
 from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
 from inbox_pipeline.services import accounts, projects, scripts
-from inbox_pipeline.services.anonymize import recipe_for
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.steps import STEPS, run_step
 from inbox_pipeline.store.catalog.schema import audit
+from inbox_pipeline_tests.data_for_tests import session_folder
 from inbox_pipeline_tests.web.conftest import PASSWORD, Client
 
 SITE = "/xapi/anonymize/site"
@@ -63,13 +65,23 @@ def test_the_default_and_the_sites_script_are_text(ada: Client) -> None:
         assert response.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_a_stored_script_comes_back_byte_for_byte_and_is_what_the_next_import_uses(admin: Client, site: Site) -> None:
+def test_a_stored_script_comes_back_byte_for_byte(admin: Client) -> None:
     sent = SCRIPT.replace("\n", "\r\n").encode()
     response = admin("PUT", SITE, content=b"\xef\xbb\xbf" + sent, headers={"content-type": "text/plain"})
     assert (response.status_code, response.content) == (200, b"")
     assert admin("GET", SITE).content == sent
-    plan = {"project_id": "P1", "subject_label": "s", "session_label": "e", "destination": "prearchive"}
-    assert [coded.script.text.encode() for coded in recipe_for(site, plan).scripts] == [sent]
+
+
+def test_the_next_import_uses_what_was_put(admin: Client, ada: Client, site: Site) -> None:
+    admin("PUT", SITE, content=b'version "6.3"\n(0010,0010) := "put by rest"\n')
+    ada("PUT", PROJECT, content=b'version "6.3"\n(0008,1030) := concatenate[project, "/", session]\n')
+    folder = session_folder(site.settings.inbox_path / "P1" / "for_scripts")
+    query = {"import-handler": "inbox", "path": str(folder), "PROJECT_ID": "P1", "EXPT_LABEL": "for_scripts"}
+    number = int(ada("POST", "/data/services/import", params=query).text.rpartition("/")[2])
+    for step in STEPS:
+        run_step(site, number, step, run_id=f"run-{number}")
+    found = [dcmread(path) for path in (site.settings.archive_path / "P1").rglob("for_scripts/**/*.dcm")]
+    assert {(str(one.PatientName), one.StudyDescription) for one in found} == {("put by rest", "P1/for_scripts")}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +132,8 @@ def test_an_invalid_script_is_refused_with_its_place_and_the_one_in_force_stays(
         ({"content": b"--x", "headers": {"content-type": "multipart/form-data"}}, (400, "request_malformed")),
         ({"files": {"a": ("a", b"1"), "b": ("b", b"2")}}, (400, "request_malformed")),
         ({"content": SCRIPT + "/" * (1 << 20)}, (413, "body_too_large")),
+        ({"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, (400, "script_invalid")),
+        ({"content": b'"v', "headers": {"content-type": "application/json"}}, (400, "script_invalid")),
         ({"content": b""}, (400, "script_missing")),
         ({"content": b" \r\n"}, (400, "script_missing")),
     ],
@@ -367,6 +381,11 @@ def test_a_script_is_checked_without_being_stored(ada: Client, stranger: Client,
     assert reason(stranger("POST", "/api/v1/scripts/check", json={"text": SCRIPT})) == (401, "unauthenticated")
     for body in ({}, {"text": 1}, {"text": SCRIPT, "more": 1}):
         assert ada("POST", "/api/v1/scripts/check", json=body).status_code == 400
+    nested = {"content": b"[" * 1_000_000, "headers": {"content-type": "application/json"}}
+    assert ada("POST", "/api/v1/scripts/check", **nested).status_code == 400
+    for text, code in (("", "script_missing"), ("\0", "script_not_text"), ("\ud800", "script_not_text")):
+        sent = {"content": json.dumps({"text": text}), "headers": {"content-type": "application/json"}}
+        assert ada("POST", "/api/v1/scripts/check", **sent).json()["error"]["code"] == code
     assert scripts.script_versions(site) == before
 
 

@@ -17,6 +17,17 @@ from inbox_pipeline.store.catalog.schema import scripts
 from inbox_pipeline.store.catalog.site import next_number
 
 SITE_COUNTER = "site_script_version"
+_ABOUT = (
+    scripts.c.id,
+    scripts.c.project_id,
+    scripts.c.version,
+    scripts.c.digest,
+    scripts.c.author,
+    scripts.c.created_at,
+    (scripts.c.text == "").label("removed"),
+    scripts.c.lookup.is_not(None).label("has_lookup"),
+)
+_WHOLE = (*_ABOUT, scripts.c.text, scripts.c.lookup)
 
 
 def text_digest(text: str, lookup: str | None = None) -> str:
@@ -27,7 +38,7 @@ def text_digest(text: str, lookup: str | None = None) -> str:
 
 def newest(connection: Connection, project_id: str | None) -> RowMapping | None:
     """Return the newest version of a project's script, or of the site's (None)."""
-    query = sa.select(scripts).where(_of(project_id)).order_by(scripts.c.version.desc()).limit(1)
+    query = sa.select(*_WHOLE).where(_of(project_id)).order_by(scripts.c.version.desc()).limit(1)
     return connection.execute(query).mappings().one_or_none()
 
 
@@ -37,14 +48,14 @@ def by_id(connection: Connection, script_id: int) -> RowMapping | None:
 
 
 def versions(connection: Connection, project_id: str | None) -> list[RowMapping]:
-    """Return every version of a project's script, or of the site's (None), newest first."""
-    query = sa.select(scripts).where(_of(project_id)).order_by(scripts.c.version.desc())
+    """Return every version of a project's script, or of the site's (None), newest first and without their texts."""
+    query = sa.select(*_ABOUT).where(_of(project_id)).order_by(scripts.c.version.desc())
     return list(connection.execute(query).mappings())
 
 
 def get_version(connection: Connection, project_id: str | None, version: int) -> RowMapping | None:
     """Return one version of a project's script, or of the site's (None)."""
-    query = sa.select(scripts).where(_of(project_id) & (scripts.c.version == version))
+    query = sa.select(*_WHOLE).where(_of(project_id) & (scripts.c.version == version))
     return connection.execute(query).mappings().one_or_none()
 
 
@@ -62,7 +73,7 @@ def add_version(
         "created_at": dt.datetime.now(dt.UTC),
     }
     connection.execute(sa.insert(scripts).values(row))
-    query = sa.select(scripts).where(_of(project_id) & (scripts.c.version == row["version"]))
+    query = sa.select(*_WHOLE).where(_of(project_id) & (scripts.c.version == row["version"]))
     return connection.execute(query).mappings().one()
 
 
