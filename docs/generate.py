@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inbox_pipeline.deid.conformance import conformance_statement
 from inbox_pipeline.intake.reasons import DISPOSITIONS, LEDGER, REFUSALS, REQUEST_ENDINGS, Reason
 
 DOCS = Path(__file__).parent
@@ -34,7 +35,7 @@ def _table(kind: str, reasons: list[Reason]) -> str:
     return "\n".join([head, *(f"| `{r.code}` | {r.kind} | {r.sentence} | {r.hint} |" for r in reasons)])
 
 
-PAGES = {"reasons.md": reasons_page}
+PAGES = {"reasons.md": reasons_page, "deidentification-conformance.md": conformance_statement}
 
 if __name__ == "__main__":
     for name, render in PAGES.items():

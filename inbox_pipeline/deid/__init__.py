@@ -1,0 +1,18 @@
+"""De-identification as pure decisions: the profile's tables, what a policy does to each element, keyed pseudonyms.
+
+Belongs here: PS3.15 annex E as data, options, actions, replacement values. Does not belong here: reading or writing
+elements, files, secrets (functions take derived keys), scripts.
+Needs only the standard library; nothing here reads a table before it is asked for one.
+
+How an engine uses it:
+
+1. Once per project: `policy = Policy.of(options)`, `pseudonyms = Pseudonyms(Keys.derived(secret.subkey, project))`.
+2. Once per instance: `actions = policy.actions(sop_class_uid)` (remembered per IOD) and the patient, from PatientID,
+   its issuer and the Study Instance UID; the date offset is the patient's.
+3. For each element: at the root `actions.at_root(tag)`; in an item, at any depth, `actions.within(parent, tag)` with
+   the tag of the sequence around it; for odd groups `actions.private(group, creator, element)`. Decide by the tag,
+   never by the VR that the file states. What to do is `Action`'s documentation; an element that is empty stays so, and
+   a value that cannot be treated gets the action of `Policy.of([])` at the same place.
+4. Group 0002 follows `META_REMOVED`; whatever the file holds there, (0002,0003) follows the new SOP Instance UID.
+5. At the end write `policy.markers()` and, one item for each, `policy.codes`.
+"""
