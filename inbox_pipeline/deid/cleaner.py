@@ -10,7 +10,7 @@ kind of instance, character set and layout stay the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.blocks import Blocks
@@ -253,25 +253,29 @@ class _Pass:
         stated = _stated(tag, vr, action)
         if stated == b"SQ":
             return self._sequence(action, tag, vr, data, place, kept)
-        if not data or action is Action.ITEMS or (action is Action.KEEP and tag != _CODE_MEANING):
+        if not data or (action is Action.KEEP and tag != _CODE_MEANING):
             return True, None
-        if action is Action.EMPTY:
-            return False, encoded(tag, stated, b"", place.layout)
-        if action is Action.DUMMY:
-            return False, encoded(tag, stated, self._dummy(tag, stated, data, place), place.layout)
-        text = decode(data, place.charset, name=stated == b"PN")
-        new = self._text(action, tag, text)
-        if new is None:
-            basic = Policy.of(()).actions(self._instance.sop_class_uid)
-            fallback = basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
-            return (False, None) if fallback is Action.REMOVE else self._fallen_back(fallback, tag, stated, data, place)
-        if new == text:
-            return True, None
-        return False, encoded(tag, stated, padded(encode(new, place.charset), stated), place.layout)
+        value = self._value(action, tag, stated, data, place)
+        if value is None:
+            return False, None
+        return value == data, None if value == data else encoded(tag, stated, value, place.layout)
 
-    def _fallen_back(self, action: Action, tag: int, vr: bytes, data: bytes, place: _Place) -> tuple[bool, Treated]:
-        value = b"" if action is Action.EMPTY else self._dummy(tag, vr, data, place)
-        return False, encoded(tag, vr, value, place.layout)
+    def _value(self, action: Action, tag: int, vr: bytes, data: bytes, place: _Place) -> bytes | None:
+        """Return the new value of an element that is no sequence; None to leave the element out.
+
+        A value that the action cannot treat gets the basic action.
+        """
+        if action is Action.EMPTY:
+            return b""
+        if action is Action.DUMMY:
+            return self._dummy(tag, vr, data, place)
+        text = decode(data, place.charset, name=vr == b"PN")
+        new = self._text(action, tag, text)
+        if new is not None:
+            return data if new == text else padded(encode(new, place.charset), vr)
+        basic = Policy.of(()).actions(self._instance.sop_class_uid)
+        fallback = basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
+        return {Action.EMPTY: b"", Action.DUMMY: self._dummy(tag, vr, data, place)}.get(fallback)
 
     def _text(self, action: Action, tag: int, text: str) -> str | None:
         """Return the new text of an element; None for a value that the action cannot treat."""
@@ -388,7 +392,12 @@ _NOTHING: Mapping[int, Kept] = {}
 
 
 def _stated(tag: int, vr: bytes | None, action: Action) -> bytes:
-    """The VR of an element: the stated one, or if that says nothing, the dictionary's or what its action means."""
+    """The VR of an element: the stated one, or if that says nothing, the dictionary's or what its action means.
+
+    What the dictionary calls a sequence is one, whatever the file says.
+    """
+    if not tag >> 16 & 1 and vr_of(tag) == "SQ":
+        return b"SQ"
     if vr is not None and vr != b"UN":
         return vr
     if tag >> 16 & 1:

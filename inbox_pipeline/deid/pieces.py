@@ -19,6 +19,7 @@ _CODE_VALUE, _SCHEME, _CODE_MEANING = 0x00080100, 0x00080102, 0x00080104
 
 
 def padded(value: bytes, vr: bytes) -> bytes:
+    """A value of even length (PS3.5 section 6.2)."""
     if len(value) % 2 == 0:
         return value
     return value + (b"\0" if vr in _NUL_PADDED else b" ")
@@ -30,11 +31,15 @@ def value_of(element: bytes, layout: Layout) -> bytes:
 
 
 def same_layout(items: Iterable[Item], layout: Layout) -> Iterator[Item]:
+    """The items in one layout. Raises as `in_layout`."""
     return (Item(in_layout(item, layout), layout) for item in items)
 
 
 def in_layout(item: Item, layout: Layout) -> bytes:
-    """The elements of an item in another layout; values are untouched, as only the statement of VRs differs."""
+    """The elements of an item in another layout; values are untouched, as only the statement of VRs differs.
+
+    Raises Unparsable where the byte order differs too.
+    """
     if item.layout == layout:
         return item.data
     if item.layout.little != layout.little:
@@ -51,6 +56,7 @@ def _restated(item: Item, element: Element, layout: Layout) -> bytes:
 
 
 def dummy_elements(item: DummyItem, layout: Layout) -> bytes:
+    """The elements of an item that is made up."""
     return b"".join(_dummy_element(tag, vr, value, layout) for tag, (vr, value) in sorted(item.items()))
 
 
@@ -62,5 +68,6 @@ def _dummy_element(tag: int, vr: str, value: str | tuple[DummyItem, ...], layout
 
 
 def code_item(code: Code, layout: Layout) -> bytes:
+    """An item for (0012,0064) that claims a code of CID 7050."""
     item: DummyItem = {_CODE_VALUE: ("SH", code.value), _SCHEME: ("SH", "DCM"), _CODE_MEANING: ("LO", code.meaning)}
     return encoded_item(dummy_elements(item, layout), layout)
