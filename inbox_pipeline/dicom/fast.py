@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Changes
+from inbox_pipeline.dicom.changes import Changes, Encoded
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -65,15 +65,20 @@ class FastRoad:
     def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
         originals = raw_elements(stream, head, elements, preface.layout)
         self._elements = elements
-        self._implicit = preface.layout.implicit
+        self._layout = preface.layout
         self.dataset: Dataset = new_dataset(originals, stream, preface)
         self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
 
-    def segments(self) -> list[Segment]:
-        """Copies of source ranges and encoded changes, by ascending tag. Raises NotWritable."""
+    def segments(self, layout: Layout) -> list[Segment]:
+        """Copies of source ranges and encoded changes, by ascending tag. Raises NotWritable.
+
+        In another layout than the source's nothing is copied: all elements are encoded.
+        """
+        if layout != self._layout:
+            return [segment for encoded in self.changes.relaid(layout) for segment in encoded.segments()]
         return list(self._pieces(self.changes.changed()))
 
-    def _pieces(self, changes: dict[int, bytes | None]) -> Iterator[Segment]:
+    def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
         """Between the tags that need attention, the source is copied in one piece each."""
         elements, tags = self._elements, [element.tag for element in self._elements]
         cursor = elements[0].start
@@ -82,7 +87,8 @@ class FastRoad:
             present = at < len(tags) and tags[at] == tag
             yield Segment(cursor, elements[at].start if at < len(tags) else elements[-1].end)
             if tag in changes:
-                yield from encoded_segments(tag, changes[tag] or b"", self._implicit)
+                changed = changes[tag]
+                yield from changed.segments() if changed else ()
             elif tag in PIXEL_TAGS:
                 yield from _pixel_segments(elements[at])
             cursor = elements[at + present].start if at + present < len(tags) else elements[-1].end
@@ -97,15 +103,3 @@ def _pixel_segments(element: Element) -> Iterator[Segment]:
     yield Segment(element.start, element.value)
     yield Segment(element.value, element.value_end, pixel=True)
     yield Segment(element.value_end, element.end)
-
-
-def encoded_segments(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
-    """Segments of an encoded element; the value bytes of pixel data are marked, without a sequence delimiter."""
-    if tag not in PIXEL_TAGS or not encoded:
-        yield Segment(data=encoded)
-        return
-    value = 8 if implicit else 12
-    end = len(encoded) - 8 if encoded[value - 4 : value] == b"\xff\xff\xff\xff" else len(encoded)
-    yield Segment(data=encoded[:value])
-    yield Segment(data=encoded[value:end], pixel=True)
-    yield Segment(data=encoded[end:])
