@@ -20,6 +20,7 @@ from inbox_pipeline.deid.pieces import code_item, dummy_elements, in_layout, pad
 from inbox_pipeline.deid.policy import METHOD_CODES, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
+from inbox_pipeline.dicom.cleaning import RootElement
 from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, items_of
@@ -96,14 +97,6 @@ class Instance(NamedTuple):
     sop_class_uid: str
     charset: bytes
     layout: Layout
-
-
-class RootElement(NamedTuple):
-    """An element of the root: its tag, the VR that the file states (None if none), and how to get its value."""
-
-    tag: int
-    vr: bytes | None
-    value: Callable[[], bytes]
 
 
 class Cleaner:

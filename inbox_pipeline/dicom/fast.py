@@ -5,11 +5,12 @@ Does not belong here: files with anything unusual; those take the full parse.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.changes import Changes, Encoded
+from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, cleaned, in_order
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
@@ -64,19 +65,42 @@ class FastRoad:
 
     def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
         originals = raw_elements(stream, head, elements, preface.layout)
-        self._elements = elements
+        self._stream, self._head, self._elements = stream, head, elements
         self._layout = preface.layout
         self.dataset: Dataset = new_dataset(originals, stream, preface)
         self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
 
-    def segments(self, layout: Layout) -> list[Segment]:
-        """Copies of source ranges and encoded changes, by ascending tag. Raises NotWritable.
+    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+        """Copies of source ranges and encoded changes, by ascending tag, and what a cleaner did. Raises NotWritable.
 
         In another layout than the source's nothing is copied: all elements are encoded.
         """
         if layout != self._layout:
-            return [segment for encoded in self.changes.relaid(layout) for segment in encoded.segments()]
-        return list(self._pieces(self.changes.changed()))
+            pieces, treated = cleaned(self.changes.relaid(layout), clean, layout)
+            return [segment for encoded in pieces for segment in encoded.segments()], treated
+        changes = self.changes.changed()
+        treated = clean(self._roots(changes), layout)
+        changes |= {tag: None if head is None else Encoded(head) for tag, head in treated.items()}
+        return list(self._pieces(changes)), treated
+
+    def _roots(self, changes: Mapping[int, Encoded | None]) -> Iterable[RootElement]:
+        roots = [self._root(element) for element in self._elements]
+        return in_order(roots, changes, self._layout) if changes else roots
+
+    def _root(self, element: Element) -> RootElement:
+        """An element of the source; an undefined length without a VR means a sequence (PS3.5 section 6.2.2)."""
+        tag, vr, _, value, length, end = element
+        if length == UNDEFINED:
+            vr = vr if vr is not None or tag in PIXEL_TAGS else b"SQ"
+            end = element.value_end
+        head = self._head
+        if end <= len(head):
+            return RootElement(tag, vr, lambda: head[value:end])
+        return RootElement(tag, vr, lambda: self._read(value, end))
+
+    def _read(self, start: int, end: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(end - start)
 
     def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
         """Between the tags that need attention, the source is copied in one piece each."""

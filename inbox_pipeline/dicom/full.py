@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import Changes, Encoded
+from inbox_pipeline.dicom.cleaning import Clean, Treated, cleaned
 from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout
@@ -37,10 +38,11 @@ class FullRoad:
             self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, elements), None, preface)
         )
 
-    def segments(self, layout: Layout) -> list[Segment]:
-        """The encoded data set, not deflated. Raises NotWritable."""
+    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+        """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
         pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
-        return [segment for encoded in pieces for segment in encoded.segments()]
+        kept, treated = cleaned(pieces, clean, layout)
+        return [segment for encoded in kept for segment in encoded.segments()], treated
 
     def _pieces(self) -> Iterator[Encoded]:
         changes = self.changes.changed()

@@ -26,6 +26,21 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 IMPLICIT = Layout(True, True)
 
 
+class _InMemory:
+    """The stream behind a window that holds all of its bytes already."""
+
+    def seek(self, offset: int, /) -> int:
+        """Stay."""
+        return offset
+
+    def read(self, count: int, /) -> bytes:
+        """No bytes."""
+        return b""
+
+
+IN_MEMORY = _InMemory()
+
+
 class Item(NamedTuple):
     """One item: the bytes of its elements and how they are laid out."""
 
@@ -38,7 +53,7 @@ def items_of(value: bytes, layout: Layout) -> Iterator[Item]:
 
     Raises Truncated or Unparsable for what is no sequence of items.
     """
-    window, position = Window(_Nothing(), len(value), head=value), 0
+    window, position = Window(IN_MEMORY, len(value), head=value), 0
     while position < len(value):
         tag, _, start, length = head_at(window, position, layout)
         if tag == _SEQUENCE_END:
@@ -68,7 +83,7 @@ def elements_of(item: Item) -> Iterator[Element]:
     """The elements of an item, as offsets into its data. Raises Truncated, Unparsable."""
     if not item.data:
         return iter(())
-    return root_elements(Window(_Nothing(), len(item.data), head=item.data), 0, item.layout)
+    return root_elements(Window(IN_MEMORY, len(item.data), head=item.data), 0, item.layout)
 
 
 def encoded(tag: int, vr: bytes, value: bytes, layout: Layout) -> bytes:
@@ -87,15 +102,3 @@ def encoded(tag: int, vr: bytes, value: bytes, layout: Layout) -> bytes:
 def encoded_item(data: bytes, layout: Layout) -> bytes:
     """An item of explicit length around the bytes of its elements."""
     return pack(f"{'<' if layout.little else '>'}HHI", 0xFFFE, 0xE000, len(data)) + data
-
-
-class _Nothing:
-    """A stream behind a window that holds all of its bytes already."""
-
-    def seek(self, offset: int, /) -> int:
-        """Stay."""
-        return offset
-
-    def read(self, count: int, /) -> bytes:
-        """No bytes."""
-        return b""

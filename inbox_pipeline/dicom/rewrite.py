@@ -5,12 +5,14 @@ Does not belong here: what to edit, where files lie, what the roads do inside.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from inbox_pipeline.dicom.changes import Encoded
+from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, root_elements
+from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad, deflated
@@ -47,7 +49,7 @@ class Rewritten:
 
     source_sha256: str
     output_sha256: str
-    output_md5: str
+    output_md5: str | None
     pixel_sha256: str | None
     output_bytes: int
     transfer_syntax_uid: str
@@ -68,7 +70,11 @@ def rewrite(
     edit: "Callable[[Dataset], object]",
     *,
     size: int | None = None,
+    clean: Clean | None = None,
+    inspect: "Callable[[Iterable[bytes]], object] | None" = None,
     zero_preamble: bool = False,
+    md5: bool = True,
+    pixel: bool = True,
 ) -> Rewritten:
     """Copy `source` to `dest` with the changes that `edit` makes in place to its data set.
 
@@ -77,6 +83,10 @@ def rewrite(
     bytes, group lengths go (PS3.5 section 7.2), group 0002 is written anew (PS3.10 section 7.1). `source` is seekable,
     `size` its length in bytes (default: asked of it); `zero_preamble` blanks the preamble. Nothing is written to `dest`
     before the edit is planned.
+
+    After the edit, `clean` may exchange root elements as bytes. Then `inspect` is given every byte that will be written
+    besides pixel data, in pieces; what it raises ends the rewrite before anything is written. Without `md5` or `pixel`
+    that digest is not taken.
 
     An edit may change the transfer syntax to Implicit or Explicit VR Little Endian: the data set is then laid out so.
     Pixel data that was compressed must have been replaced. In a big endian file the words of OW and the like that the
@@ -89,13 +99,18 @@ def rewrite(
         preface, road = opened.preface, opened.road
         edit(road.dataset)
         syntax = _new_syntax(road.dataset, preface)
-        segments, hidden_pixel = road.segments(stated_layout(syntax)), None
+        layout, hidden_pixel = stated_layout(syntax), None
+        segments, treated = road.segments(layout, clean or _nothing)
+        facts = _Facts(road.dataset, treated, layout)
+        segments.insert(0, _frame(facts, preface, opened.head, zero_preamble, syntax))
+        if inspect is not None:
+            inspect(_runs(segments, opened.head, source))
         if syntax == DEFLATED:
-            segments, hidden_pixel = deflated(segments)
-        segments.insert(0, _frame(road.dataset, preface, opened.head, zero_preamble, syntax))
-        digests = copy_segments(source, opened.size, opened.head, segments, dest)
+            data_set, hidden_pixel = deflated(segments[1:])
+            segments = [segments[0], *data_set]
+        digests = copy_segments(source, opened.size, opened.head, segments, dest, md5=md5, pixel=pixel)
         digests = digests._replace(pixel_sha256=hidden_pixel or digests.pixel_sha256)
-        return _result(digests, road.dataset, syntax, opened.path_taken)
+        return _result(digests, facts, syntax, opened.path_taken)
 
 
 def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int | None = None) -> "Dataset":
@@ -151,24 +166,62 @@ def _is_encapsulated(element: "DataElement | RawDataElement") -> bool:
     return getattr(element, "length", 0) == UNDEFINED or getattr(element, "is_undefined_length", False)
 
 
-def _frame(dataset: "Dataset", preface: Preface, head: bytes, zero_preamble: bool, syntax: str) -> Segment:
+class _Facts:
+    """Text of root elements as they will be written: a cleaner's work before the edited data set."""
+
+    def __init__(self, dataset: "Dataset", treated: Treated, layout: Layout) -> None:
+        self.dataset, self._treated, self._layout = dataset, treated, layout
+
+    def text(self, tag: int) -> str | None:
+        """ASCII text of an element; None if absent, '' if empty."""
+        if tag not in self._treated:
+            return _text(self.dataset, tag)
+        encoded = self._treated[tag]
+        return None if encoded is None else ascii_text(as_root(Encoded(encoded), self._layout).value())
+
+    def integer(self, tag: int) -> int | None:
+        """The first number of an element; None if there is none."""
+        try:
+            return int((self.text(tag) or "").split("\\")[0])
+        except ValueError:
+            return None
+
+
+def _nothing(_roots: Iterable[RootElement], _layout: Layout) -> Treated:
+    """Clean nothing."""
+    return {}
+
+
+def _frame(facts: _Facts, preface: Preface, head: bytes, zero_preamble: bool, syntax: str) -> Segment:
     preamble = head[:_PREAMBLE_BYTES] if preface.prefixed and not zero_preamble else bytes(_PREAMBLE_BYTES)
-    meta = write_meta(dataset.file_meta, _text(dataset, 0x00080016), _text(dataset, 0x00080018), syntax)
+    meta = write_meta(facts.dataset.file_meta, facts.text(0x00080016), facts.text(0x00080018), syntax)
     return Segment(data=preamble + b"DICM" + meta)
 
 
-def _result(digests: Digests, dataset: "Dataset", syntax: str, path_taken: str) -> Rewritten:
+def _runs(segments: Iterable[Segment], head: bytes, source: BinaryIO) -> Iterator[bytes]:
+    """The bytes of an output besides pixel data."""
+    for data, start, end in ((s.data, s.start, s.end) for s in segments if not s.pixel):
+        if data is not None:
+            yield data
+        elif end <= len(head):
+            yield head[start:end]
+        else:
+            source.seek(start)
+            yield source.read(end - start)
+
+
+def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Rewritten:
     return Rewritten(
         **digests._asdict(),
         transfer_syntax_uid=syntax,
-        sop_class_uid=_text(dataset, 0x00080016),
-        sop_instance_uid=_text(dataset, 0x00080018),
-        study_instance_uid=_text(dataset, 0x0020000D),
-        series_instance_uid=_text(dataset, 0x0020000E),
-        modality=_text(dataset, 0x00080060),
-        series_number=_integer(dataset, 0x00200011),
-        instance_number=_integer(dataset, 0x00200013),
-        number_of_frames=_integer(dataset, 0x00280008),
+        sop_class_uid=facts.text(0x00080016),
+        sop_instance_uid=facts.text(0x00080018),
+        study_instance_uid=facts.text(0x0020000D),
+        series_instance_uid=facts.text(0x0020000E),
+        modality=facts.text(0x00080060),
+        series_number=facts.integer(0x00200011),
+        instance_number=facts.integer(0x00200013),
+        number_of_frames=facts.integer(0x00280008),
         path_taken=path_taken,
     )
 
@@ -180,10 +233,3 @@ def _text(dataset: "Dataset", tag: int) -> str | None:
         return None
     value = element.value
     return ascii_text(value) if isinstance(value, bytes) else "" if value is None else str(value)
-
-
-def _integer(dataset: "Dataset", tag: int) -> int | None:
-    try:
-        return int((_text(dataset, tag) or "").split("\\")[0])
-    except ValueError:
-        return None
