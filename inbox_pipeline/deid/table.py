@@ -166,6 +166,25 @@ def standard_uids() -> frozenset[str]:
     return frozenset(f"1.2.840.10008.{below}" for below in _lines("standard_uids.txt"))
 
 
+@lru_cache(maxsize=16_384)
+def vr_of(tag: int) -> str:
+    """Return the VR of a public element, of an ambiguous one the first; UN for one that nobody knows."""
+    stated = _stated_vrs().get(tag, UNSTATED_VR)
+    if stated != UNSTATED_VR:
+        return stated[:2]
+    from pydicom.datadict import dictionary_VR  # noqa: PLC0415 - half a second
+
+    try:
+        return dictionary_VR(tag)[:2]
+    except KeyError:
+        return "UN"
+
+
+@lru_cache(maxsize=1)
+def _stated_vrs() -> Mapping[int, str]:
+    return {row.tag: row.vr for row in (*attributes(), *BEYOND_THE_TABLE) if row.tag is not None}
+
+
 def read_json(name: str) -> Any:
     """Read one of the generated files."""
     return json.loads(_file(name))

@@ -1,6 +1,7 @@
 """What an edit changed in a data set, element by element of its root.
 
-Belongs here: telling a changed element from one that was only looked at, and encoding the changed ones.
+Belongs here: telling a changed element from one that was only looked at, and encoding the changed ones; encoding all of
+them where the edit asks for another layout.
 Does not belong here: where the bytes of unchanged elements come from, group 0002.
 
 An editor may convert elements in place by reading them, and may change nested items without touching the root element.
@@ -8,11 +9,14 @@ So nothing is taken from the editor's word: a raw element that is still there is
 and compared with the encoding of a fresh conversion of the same original.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from inbox_pipeline.dicom.elements import Layout
+from inbox_pipeline.dicom.digests import Segment
+from inbox_pipeline.dicom.elements import SHORT_VRS, UNDEFINED, Layout
 from inbox_pipeline.dicom.errors import NotWritable
+from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.words import reverse_untouched
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -20,7 +24,27 @@ if TYPE_CHECKING:
 
     AnyElement = DataElement | RawDataElement
 
+T = TypeVar("T")
+
 CHARSET = 0x00080005
+_SPECIMEN_BYTES = 8
+_DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+
+class Encoded(NamedTuple):
+    """One element as written. Of pixel data, `value` is what its digest is over; other elements are all `head`."""
+
+    head: bytes
+    value: bytes = b""
+    tail: bytes = b""
+    pixel: bool = False
+
+    def segments(self) -> Iterator[Segment]:
+        """The output of this element, its pixel data marked."""
+        yield Segment(data=self.head)
+        if self.pixel:
+            yield Segment(data=self.value, pixel=True)
+            yield Segment(data=self.tail)
 
 
 class Changes:
@@ -35,9 +59,27 @@ class Changes:
         self._make_twin = twin
         self._twin: Dataset | None = None
         self._recoded: set[int] = set()
-        self._pristine: dict[int, bytes] = {}
+        self._pristine: dict[int, Encoded] = {}
 
-    def changed(self) -> dict[int, bytes | None]:
+    def relaid(self, layout: Layout) -> Iterator[Encoded]:
+        """All elements by ascending tag, encoded in another layout than that of the originals. Raises NotWritable.
+
+        This is what pydicom's writer does, but words that the edit left alone follow the byte order.
+        """
+        self._follow_charset()
+        _guarded(0, lambda: _convert_all(self._dataset))
+        if self._layout.little != layout.little:
+            _guarded(0, self._reverse_words)
+        self._layout = layout
+        for tag in sorted(int(tag) for tag, _ in self._dataset.items() if tag & 0xFFFF):
+            yield self.encode(self._dataset[tag])
+
+    def _reverse_words(self) -> None:
+        twin = self._make_twin()
+        _convert_all(twin)
+        reverse_untouched(self._dataset, twin)
+
+    def changed(self) -> dict[int, Encoded | None]:
         """Encoded elements by tag that are new or not as they were, and None for each that is gone. Raises NotWritable.
 
         Retired group lengths (PS3.5 section 7.2) are never among them.
@@ -55,13 +97,13 @@ class Changes:
             int(tag): None for tag in gone
         }
 
-    def _change(self, tag: int, now: "AnyElement") -> bytes | None:
+    def _change(self, tag: int, now: "AnyElement") -> Encoded | None:
         """The encoded element, or None if it was only looked at."""
         encoded = self.encode(now)
         known = tag in self._originals and tag not in self._recoded
         return None if known and self._is_as_before(tag, now, encoded) else encoded
 
-    def _is_as_before(self, tag: int, now: "AnyElement", encoded: bytes) -> bool:
+    def _is_as_before(self, tag: int, now: "AnyElement", encoded: Encoded) -> bool:
         """Whether the element equals a fresh one; nested elements are compared converted, as reading leaves them."""
         try:
             if encoded == self.pristine(tag):
@@ -70,15 +112,18 @@ class Changes:
         except NotWritable:  # the original cannot be converted, so the editor has not read it but replaced it
             return False
 
-    def pristine(self, tag: int) -> bytes:
-        """Bytes of the original element as pydicom writes it. Raises NotWritable if it cannot be converted."""
+    def pristine(self, tag: int) -> Encoded:
+        """The original element as pydicom writes it. Raises NotWritable if it cannot be converted."""
+        if tag in PIXEL_TAGS:  # not kept, since it may be large
+            twin = self._make_twin()
+            return _guarded(tag, lambda: _encoded(twin[tag], twin, self._layout))
         if tag not in self._pristine:
-            self._pristine[tag] = _guarded(tag, lambda: encode(self._fresh()[tag], self._fresh(), self._layout))
+            self._pristine[tag] = _guarded(tag, lambda: _encoded(self._fresh()[tag], self._fresh(), self._layout))
         return self._pristine[tag]
 
-    def encode(self, element: "AnyElement") -> bytes:
-        """Bytes of an element under the data set's layout and character set. Raises NotWritable."""
-        return _guarded(element.tag, lambda: encode(element, self._dataset, self._layout))
+    def encode(self, element: "AnyElement") -> Encoded:
+        """An element under the data set's layout and character set. Raises NotWritable."""
+        return _guarded(element.tag, lambda: _encoded(element, self._dataset, self._layout))
 
     def _fresh(self) -> "Dataset":
         if self._twin is None:
@@ -115,29 +160,77 @@ def _decode(element: "DataElement", charset: "str | list[str]") -> None:
                 _decode(nested, charset)
 
 
-def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], bytes]") -> bytes:
+def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], Encoded]") -> Encoded:
     """The encoding after all nested elements were converted from their raw form."""
     _guarded(element.tag, lambda: _read_nested(element))
     return encoder(element)
 
 
-def _read_nested(element: "AnyElement") -> bytes:
+def _read_nested(element: "AnyElement") -> None:
     items: Iterable[Dataset] = element.value if element.VR == "SQ" and not element.is_raw else ()  # type: ignore[assignment]
     for item in items:
         for nested in item:
             _read_nested(nested)
-    return b""
 
 
-def _guarded(tag: int, work: Callable[[], bytes]) -> bytes:
+def _convert_all(dataset: "Dataset") -> None:
+    """Convert raw elements at every depth; what cannot be converted, such as a number of wrong length, becomes UN."""
+    from pydicom.dataelem import DataElement, RawDataElement  # noqa: PLC0415 - costs half a second
+
+    for tag, entry in list(dataset.items()):
+        try:
+            element = dataset[tag]
+        except Exception:  # pydicom raises anything
+            if not isinstance(entry, RawDataElement):
+                raise
+            element = DataElement(tag, "UN", entry.value or b"", already_converted=True)
+            dataset[tag] = element
+        for item in element.value if element.VR == "SQ" else ():
+            _convert_all(item)
+
+
+def _guarded(tag: int, work: Callable[[], T]) -> T:
     """What `work` returns; its errors become NotWritable, since pydicom raises anything and quotes values."""
+    name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})" if tag else "the data set"
     try:
         return work()
+    except NotWritable:
+        raise
     except UnicodeError:
-        raise NotWritable(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) cannot be expressed in its character set") from None
+        raise NotWritable(f"{name} cannot be expressed in its character set") from None
     except Exception as error:  # noqa: BLE001 - see above
-        name = type(error).__name__
-        raise NotWritable(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) cannot be encoded ({name})") from None
+        raise NotWritable(f"{name} cannot be encoded ({type(error).__name__})") from None
+
+
+def _encoded(element: "AnyElement", dataset: "Dataset", layout: Layout) -> Encoded:
+    """One element as pydicom writes it, but the value of pixel data is not copied. Raises what pydicom raises."""
+    value = element.value
+    if element.tag not in PIXEL_TAGS:
+        return Encoded(encode(element, dataset, layout))
+    if not isinstance(value, bytes) or (element.VR or "").encode() in SHORT_VRS:
+        return _split(encode(element, dataset, layout), layout)
+    short, undefined = _beginning(element, value[:_SPECIMEN_BYTES])
+    head = encode(short, dataset, layout)[: 8 if layout.implicit else 12]
+    value += b"\0" * (len(value) % 2)
+    length = (UNDEFINED if undefined else len(value)).to_bytes(4, "little" if layout.little else "big")
+    return Encoded(head[:-4] + length, value, _DELIMITER if undefined else b"", True)
+
+
+def _beginning(element: "AnyElement", value: bytes) -> "tuple[AnyElement, bool]":
+    """The same element with less value, and whether its length is undefined."""
+    from pydicom.dataelem import DataElement, RawDataElement  # noqa: PLC0415 - costs half a second
+
+    if isinstance(element, RawDataElement):
+        return element._replace(value=value), element.length == UNDEFINED
+    short = DataElement(element.tag, element.VR, value, already_converted=True)
+    short.is_undefined_length = element.is_undefined_length
+    return short, element.is_undefined_length
+
+
+def _split(encoded: bytes, layout: Layout) -> Encoded:
+    """Encoded pixel data under a VR that is not one for bytes."""
+    start = 8 if layout.implicit or encoded[4:6] in SHORT_VRS else 12
+    return Encoded(encoded[:start], encoded[start:], pixel=True)
 
 
 def encode(element: "AnyElement", dataset: "Dataset", layout: Layout) -> bytes:

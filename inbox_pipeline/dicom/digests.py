@@ -23,11 +23,14 @@ class Segment(NamedTuple):
 
 
 class Digests(NamedTuple):
-    """Hexadecimal digests of one pass, and the output's size in bytes. `pixel_sha256` is None without pixel data."""
+    """Hexadecimal digests of one pass, and the output's size in bytes. None are those that were not taken.
+
+    `pixel_sha256` is None without pixel data, too.
+    """
 
     source_sha256: str
     output_sha256: str
-    output_md5: str
+    output_md5: str | None
     pixel_sha256: str | None
     output_bytes: int
 
@@ -35,10 +38,11 @@ class Digests(NamedTuple):
 class Sink:
     """Writes to a stream whole pieces at a time and keeps digests and count of what was written."""
 
-    def __init__(self, dest: BinaryIO) -> None:
+    def __init__(self, dest: BinaryIO, *, md5: bool, pixel: bool) -> None:
         self._dest = dest
+        self._takes_pixel = pixel
         self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self.pixel = hashlib.sha256()
         self.has_pixel = False
         self.count = 0
@@ -47,9 +51,10 @@ class Sink:
         """Write all of `piece`, also to a raw stream that takes less at a time."""
         view = memoryview(piece)
         self.sha256.update(view)
-        self.md5.update(view)
+        if self.md5 is not None:
+            self.md5.update(view)
         self.count += len(view)
-        if pixel:
+        if pixel and self._takes_pixel:
             self.has_pixel = True
             self.pixel.update(view)
         while view:
@@ -59,7 +64,8 @@ class Sink:
     def digests(self, source_sha256: str) -> Digests:
         """All digests, given the source's."""
         pixel = self.pixel.hexdigest() if self.has_pixel else None
-        return Digests(source_sha256, self.sha256.hexdigest(), self.md5.hexdigest(), pixel, self.count)
+        md5 = self.md5.hexdigest() if self.md5 is not None else None
+        return Digests(source_sha256, self.sha256.hexdigest(), md5, pixel, self.count)
 
 
 class _Source:
@@ -99,17 +105,26 @@ class _Source:
         return part[:count]
 
 
-def copy_segments(stream: BinaryIO, size: int, head: bytes, segments: Iterable[Segment], dest: BinaryIO) -> Digests:
+def copy_segments(
+    stream: BinaryIO,
+    size: int,
+    head: bytes,
+    segments: Iterable[Segment],
+    dest: BinaryIO,
+    *,
+    md5: bool = True,
+    pixel: bool = True,
+) -> Digests:
     """Write `segments` in order to `dest` and read all `size` bytes of `stream` once; `head` holds its first bytes.
 
     Segments of the source must ascend. Raises Truncated if the stream turns out shorter than `size`.
     """
-    source, sink = _Source(stream, size, head), Sink(dest)
+    source, sink = _Source(stream, size, head), Sink(dest, md5=md5, pixel=pixel)
     for segment in segments:
         if segment.data is not None:
             sink.write(segment.data, pixel=segment.pixel)
         else:
-            sink.has_pixel |= segment.pixel
+            sink.has_pixel |= segment.pixel and pixel
             source.copy(segment.start, segment.end, sink, segment.pixel)
     source.skip_to(size)
     return sink.digests(source.sha256.hexdigest())

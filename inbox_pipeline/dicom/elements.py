@@ -103,7 +103,7 @@ def root_elements(window: Window, start: int, layout: Layout, *, depth_limit: in
             if _is_padding(window, position, layout):
                 break
             raise Unparsable(f"no element can begin at offset {position}")
-        end = value + length if length != UNDEFINED else _skip_items(window, value, layout, depth_limit)
+        end = value + length if length != UNDEFINED else skip_items(window, value, layout, depth_limit)
         if end > window.size:
             _refuse_length(tag, previous, position, window.size)
         yield Element(tag, vr, position, value, length, end)
@@ -131,7 +131,7 @@ def _refuse_length(tag: int, previous: int, position: int, size: int) -> None:
     raise Truncated(f"the element at offset {position} reaches beyond the size of {size}")
 
 
-def _skip_items(window: Window, position: int, layout: Layout, depth_limit: int) -> int:
+def skip_items(window: Window, position: int, layout: Layout, depth_limit: int) -> int:
     """Offset after the sequence delimiter of the undefined-length value at `position`; nesting is kept on a list.
 
     A level is a layout, with a flag whether it holds items or, within an item of undefined length, elements.
@@ -153,7 +153,7 @@ def _item(window: Window, position: int, layout: Layout, levels: list[tuple[bool
     if tag != _ITEM:
         raise Unparsable(f"an item was expected at offset {position}")
     if length == UNDEFINED:
-        levels.append((False, _item_layout(window, value, layout)))
+        levels.append((False, item_layout(window, value, layout)))
         return value
     return _within(value + length, window)
 
@@ -177,7 +177,7 @@ def _within(position: int, window: Window) -> int:
     return position
 
 
-def _item_layout(window: Window, position: int, layout: Layout) -> Layout:
+def item_layout(window: Window, position: int, layout: Layout) -> Layout:
     """Items of VR UN are implicit (PS3.5 section 6.2.2), and writers may switch in any sequence: the VR tells."""
     vr = window.take(position + 4, 2)
     return layout if layout.implicit or b"AA" <= vr <= b"ZZ" or not layout.little else Layout(True, True)

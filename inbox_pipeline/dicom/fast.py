@@ -5,14 +5,15 @@ Does not belong here: files with anything unusual; those take the full parse.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Changes
+from inbox_pipeline.dicom.changes import Changes, Encoded
+from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, cleaned, in_order
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -64,16 +65,44 @@ class FastRoad:
 
     def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
         originals = raw_elements(stream, head, elements, preface.layout)
-        self._elements = elements
-        self._implicit = preface.layout.implicit
+        self._stream, self._head, self._elements = stream, head, elements
+        self._layout = preface.layout
         self.dataset: Dataset = new_dataset(originals, stream, preface)
         self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
 
-    def segments(self) -> list[Segment]:
-        """Copies of source ranges and encoded changes, by ascending tag. Raises NotWritable."""
-        return list(self._pieces(self.changes.changed()))
+    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+        """Copies of source ranges and encoded changes, by ascending tag, and what a cleaner did. Raises NotWritable.
 
-    def _pieces(self, changes: dict[int, bytes | None]) -> Iterator[Segment]:
+        In another layout than the source's nothing is copied: all elements are encoded.
+        """
+        if layout != self._layout:
+            pieces, treated = cleaned(self.changes.relaid(layout), clean, layout)
+            return [segment for encoded in pieces for segment in encoded.segments()], treated
+        changes = self.changes.changed()
+        treated = clean(self._roots(changes), layout)
+        changes |= {tag: None if head is None else Encoded(head) for tag, head in treated.items()}
+        return list(self._pieces(changes)), treated
+
+    def _roots(self, changes: Mapping[int, Encoded | None]) -> Iterable[RootElement]:
+        roots = [self._root(element) for element in self._elements]
+        return in_order(roots, changes, self._layout) if changes else roots
+
+    def _root(self, element: Element) -> RootElement:
+        """An element of the source; an undefined length without a VR means a sequence (PS3.5 section 6.2.2)."""
+        tag, vr, _, value, length, end = element
+        if length == UNDEFINED:
+            vr = vr if vr is not None or tag in PIXEL_TAGS else b"SQ"
+            end = element.value_end
+        head = self._head
+        if end <= len(head):
+            return RootElement(tag, vr, lambda: head[value:end])
+        return RootElement(tag, vr, lambda: self._read(value, end))
+
+    def _read(self, start: int, end: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(end - start)
+
+    def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
         """Between the tags that need attention, the source is copied in one piece each."""
         elements, tags = self._elements, [element.tag for element in self._elements]
         cursor = elements[0].start
@@ -82,7 +111,8 @@ class FastRoad:
             present = at < len(tags) and tags[at] == tag
             yield Segment(cursor, elements[at].start if at < len(tags) else elements[-1].end)
             if tag in changes:
-                yield from encoded_segments(tag, changes[tag] or b"", self._implicit)
+                changed = changes[tag]
+                yield from changed.segments() if changed else ()
             elif tag in PIXEL_TAGS:
                 yield from _pixel_segments(elements[at])
             cursor = elements[at + present].start if at + present < len(tags) else elements[-1].end
@@ -97,15 +127,3 @@ def _pixel_segments(element: Element) -> Iterator[Segment]:
     yield Segment(element.start, element.value)
     yield Segment(element.value, element.value_end, pixel=True)
     yield Segment(element.value_end, element.end)
-
-
-def encoded_segments(tag: int, encoded: bytes, implicit: bool) -> Iterator[Segment]:
-    """Segments of an encoded element; the value bytes of pixel data are marked, without a sequence delimiter."""
-    if tag not in PIXEL_TAGS or not encoded:
-        yield Segment(data=encoded)
-        return
-    value = 8 if implicit else 12
-    end = len(encoded) - 8 if encoded[value - 4 : value] == b"\xff\xff\xff\xff" else len(encoded)
-    yield Segment(data=encoded[:value])
-    yield Segment(data=encoded[value:end], pixel=True)
-    yield Segment(data=encoded[end:])

@@ -4,18 +4,19 @@ Belongs here: big endian, deflated, missing preamble or meta, disorderly tags, e
 Does not belong here: streaming; the file is held in memory.
 """
 
+import hashlib
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from inbox_pipeline.dicom.changes import Changes
+from inbox_pipeline.dicom.changes import Changes, Encoded
+from inbox_pipeline.dicom.cleaning import Clean, Treated, cleaned
 from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, Element
+from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.fast import encoded_segments
-from inbox_pipeline.dicom.preface import DEFLATED, Preface, stated_layout
+from inbox_pipeline.dicom.preface import Preface
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,48 +26,45 @@ if TYPE_CHECKING:
 class FullRoad:
     """One file on the full road: `dataset` is for the editor; afterwards `segments` are what to write after the meta.
 
-    `pixel` are then the value bytes of the pixel data, which a deflated output does not show.
     Bytes behind the last element are dropped, disorderly tags are put in order, of duplicates the last one stays, and
     the data set is laid out as the transfer syntax says.
     """
 
     def __init__(self, preface: Preface, elements: list[Element]) -> None:
-        self._deflated = preface.transfer_syntax_uid == DEFLATED
-        self._layout = stated_layout(preface.transfer_syntax_uid)
-        self._same_layout = self._layout == preface.layout
-        originals = _read(preface, elements)
-        self._raw = originals
-        self.pixel: bytes | None = None
-        self.dataset: Dataset = new_dataset(originals, None, preface)
+        self._layout = preface.layout
+        self._raw = _read(preface, elements)
+        self.dataset: Dataset = new_dataset(self._raw, None, preface)
         self.changes = Changes(
-            self.dataset, originals, self._layout, lambda: new_dataset(_read(preface, elements), None, preface)
+            self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, elements), None, preface)
         )
 
-    def segments(self) -> list[Segment]:
-        """The encoded data set, deflated if the transfer syntax says so. Raises NotWritable."""
-        pieces = list(self._pieces())
-        values = [piece.data or b"" for piece in pieces if piece.pixel]
-        self.pixel = b"".join(values) if values else None
-        if not self._deflated:
-            return pieces
-        compress = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        body = b"".join(compress.compress(piece.data or b"") for piece in pieces) + compress.flush()
-        return [Segment(data=body + b"\0" * (len(body) & 1))]
+    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+        """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
+        pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
+        kept, treated = cleaned(pieces, clean, layout)
+        return [segment for encoded in kept for segment in encoded.segments()], treated
 
-    def _pieces(self) -> Iterator[Segment]:
+    def _pieces(self) -> Iterator[Encoded]:
         changes = self.changes.changed()
         for tag in sorted(int(tag) for tag, _ in self.dataset.items() if tag.element != 0):
-            encoded = changes.get(tag)
-            if encoded is None:
-                yield from encoded_segments(tag, self._unchanged(tag), self._layout.implicit)
-            else:
-                yield from encoded_segments(tag, encoded, self._layout.implicit)
+            yield changes.get(tag) or self._unchanged(tag)
 
-    def _unchanged(self, tag: int) -> bytes:
+    def _unchanged(self, tag: int) -> Encoded:
         element = self._raw[tag]
-        if self._same_layout and element.is_raw:
-            return self.changes.encode(element)
-        return self.changes.pristine(tag)
+        return self.changes.encode(element) if element.is_raw else self.changes.pristine(tag)
+
+
+def deflated(segments: list[Segment]) -> tuple[list[Segment], str | None]:
+    """The segments of a data set deflated (PS3.5 section A.5), and the SHA-256 of its pixel data, hidden thereby."""
+    compress, pixel = zlib.compressobj(wbits=-zlib.MAX_WBITS), None
+    parts = []
+    for data, is_pixel in ((segment.data or b"", segment.pixel) for segment in segments):
+        parts.append(compress.compress(data))
+        if is_pixel:
+            pixel = pixel or hashlib.sha256()
+            pixel.update(data)
+    body = b"".join(parts) + compress.flush()
+    return [Segment(data=body + b"\0" * (len(body) & 1))], pixel.hexdigest() if pixel else None
 
 
 def _read(preface: Preface, elements: list[Element]) -> "dict[int, DataElement | RawDataElement]":

@@ -4,27 +4,38 @@ Belongs here: the choice of road, the file's frame (preamble, prefix, group 0002
 Does not belong here: what to edit, where files lie, what the roads do inside.
 """
 
-import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from inbox_pipeline.dicom.changes import Encoded
+from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import root_elements
+from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
-from inbox_pipeline.dicom.full import FullRoad
-from inbox_pipeline.dicom.header import refuse_directory
+from inbox_pipeline.dicom.full import FullRoad, deflated
+from inbox_pipeline.dicom.header import PIXEL_TAGS, refuse_directory
 from inbox_pipeline.dicom.meta import write_meta
-from inbox_pipeline.dicom.preface import MEDIA_STORAGE_DIRECTORY, Preface, read_preface
+from inbox_pipeline.dicom.preface import (
+    DEFLATED,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    MEDIA_STORAGE_DIRECTORY,
+    Preface,
+    read_preface,
+    stated_layout,
+)
 from inbox_pipeline.dicom.quiet import quiet
 from inbox_pipeline.dicom.text import ascii_text
 from inbox_pipeline.dicom.window import Window
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.dataelem import DataElement, RawDataElement
 
+_REACHABLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
 _PREAMBLE_BYTES = 128
 
 
@@ -38,7 +49,7 @@ class Rewritten:
 
     source_sha256: str
     output_sha256: str
-    output_md5: str
+    output_md5: str | None
     pixel_sha256: str | None
     output_bytes: int
     transfer_syntax_uid: str
@@ -59,15 +70,27 @@ def rewrite(
     edit: "Callable[[Dataset], object]",
     *,
     size: int | None = None,
+    clean: Clean | None = None,
+    inspect: "Callable[[Iterable[bytes]], object] | None" = None,
     zero_preamble: bool = False,
+    md5: bool = True,
+    pixel: bool = True,
 ) -> Rewritten:
     """Copy `source` to `dest` with the changes that `edit` makes in place to its data set.
 
     The data set holds raw elements, without group lengths and with `file_meta`; pixel data and long values are loaded
     only when looked at. What `edit` returns is not used: what it changed is found out. Untouched elements keep their
-    bytes, group lengths go (PS3.5 section 7.2), group 0002 is written anew with the transfer syntax kept (PS3.10
-    section 7.1). `source` is seekable, `size` its length in bytes (default: asked of it); `zero_preamble` blanks the
-    preamble. Nothing is written to `dest` before the edit is planned.
+    bytes, group lengths go (PS3.5 section 7.2), group 0002 is written anew (PS3.10 section 7.1). `source` is seekable,
+    `size` its length in bytes (default: asked of it); `zero_preamble` blanks the preamble. Nothing is written to `dest`
+    before the edit is planned.
+
+    After the edit, `clean` may exchange root elements as bytes. Then `inspect` is given every byte that will be written
+    besides pixel data, in pieces; what it raises ends the rewrite before anything is written. Without `md5` or `pixel`
+    that digest is not taken.
+
+    An edit may change the transfer syntax to Implicit or Explicit VR Little Endian: the data set is then laid out so.
+    Pixel data that was compressed must have been replaced. In a big endian file the words of OW and the like that the
+    edit left alone follow; those that it has set are taken to be little endian.
 
     Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
     """
@@ -75,12 +98,19 @@ def rewrite(
         opened = _open(source, size)
         preface, road = opened.preface, opened.road
         edit(road.dataset)
-        _refuse_new_syntax(road.dataset, preface)
-        segments = [_frame(road.dataset, preface, opened.head, zero_preamble), *road.segments()]
-        digests = copy_segments(source, opened.size, opened.head, segments, dest)
-        if isinstance(road, FullRoad):
-            digests = _with_pixel(digests, road.pixel)
-        return _result(digests, road.dataset, preface.transfer_syntax_uid, opened.path_taken)
+        syntax = _new_syntax(road.dataset, preface)
+        layout, hidden_pixel = stated_layout(syntax), None
+        segments, treated = road.segments(layout, clean or _nothing)
+        facts = _Facts(road.dataset, treated, layout)
+        segments.insert(0, _frame(facts, preface, opened.head, zero_preamble, syntax))
+        if inspect is not None:
+            inspect(_runs(segments, opened.head, source))
+        if syntax == DEFLATED:
+            data_set, hidden_pixel = deflated(segments[1:])
+            segments = [segments[0], *data_set]
+        digests = copy_segments(source, opened.size, opened.head, segments, dest, md5=md5, pixel=pixel)
+        digests = digests._replace(pixel_sha256=hidden_pixel or digests.pixel_sha256)
+        return _result(digests, facts, syntax, opened.path_taken)
 
 
 def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int | None = None) -> "Dataset":
@@ -119,37 +149,79 @@ def _open(source: BinaryIO, size: int | None) -> _Opened:
     return _Opened(size, head, preface, road, "fast" if fast else "full")
 
 
-def _refuse_new_syntax(dataset: "Dataset", preface: Preface) -> None:
-    """Refuse an edit that changed the transfer syntax: the bytes that stay would no longer be what it says."""
+def _new_syntax(dataset: "Dataset", preface: Preface) -> str:
+    """The transfer syntax to write. Raises NotWritable if the edit changed it to one that the bytes cannot follow."""
     stated = str(dataset.file_meta.get("TransferSyntaxUID") or preface.transfer_syntax_uid)
-    if stated != preface.transfer_syntax_uid:
-        raise NotWritable("the edit changes the transfer syntax, which is not supported yet")
+    if stated == preface.transfer_syntax_uid:
+        return stated
+    if stated not in _REACHABLE:
+        raise NotWritable("the edit changes the transfer syntax to one that is not little endian without compression")
+    if any(_is_encapsulated(element) for tag, element in dataset.items() if tag in PIXEL_TAGS):
+        raise NotWritable("the edit changes the transfer syntax but leaves the pixel data compressed")
+    return stated
 
 
-def _frame(dataset: "Dataset", preface: Preface, head: bytes, zero_preamble: bool) -> Segment:
+def _is_encapsulated(element: "DataElement | RawDataElement") -> bool:
+    """Whether the value consists of items (PS3.5 section A.4)."""
+    return getattr(element, "length", 0) == UNDEFINED or getattr(element, "is_undefined_length", False)
+
+
+class _Facts:
+    """Text of root elements as they will be written: a cleaner's work before the edited data set."""
+
+    def __init__(self, dataset: "Dataset", treated: Treated, layout: Layout) -> None:
+        self.dataset, self._treated, self._layout = dataset, treated, layout
+
+    def text(self, tag: int) -> str | None:
+        """ASCII text of an element; None if absent, '' if empty."""
+        if tag not in self._treated:
+            return _text(self.dataset, tag)
+        encoded = self._treated[tag]
+        return None if encoded is None else ascii_text(as_root(Encoded(encoded), self._layout).value())
+
+    def integer(self, tag: int) -> int | None:
+        """The first number of an element; None if there is none."""
+        try:
+            return int((self.text(tag) or "").split("\\")[0])
+        except ValueError:
+            return None
+
+
+def _nothing(_roots: Iterable[RootElement], _layout: Layout) -> Treated:
+    """Clean nothing."""
+    return {}
+
+
+def _frame(facts: _Facts, preface: Preface, head: bytes, zero_preamble: bool, syntax: str) -> Segment:
     preamble = head[:_PREAMBLE_BYTES] if preface.prefixed and not zero_preamble else bytes(_PREAMBLE_BYTES)
-    meta = write_meta(
-        dataset.file_meta, _text(dataset, 0x00080016), _text(dataset, 0x00080018), preface.transfer_syntax_uid
-    )
+    meta = write_meta(facts.dataset.file_meta, facts.text(0x00080016), facts.text(0x00080018), syntax)
     return Segment(data=preamble + b"DICM" + meta)
 
 
-def _with_pixel(digests: Digests, pixel: bytes | None) -> Digests:
-    return digests._replace(pixel_sha256=None if pixel is None else hashlib.sha256(pixel).hexdigest())
+def _runs(segments: Iterable[Segment], head: bytes, source: BinaryIO) -> Iterator[bytes]:
+    """The bytes of an output besides pixel data."""
+    for data, start, end in ((s.data, s.start, s.end) for s in segments if not s.pixel):
+        if data is not None:
+            yield data
+        elif end <= len(head):
+            yield head[start:end]
+        else:
+            source.seek(start)
+            yield source.read(end - start)
 
 
-def _result(digests: Digests, dataset: "Dataset", syntax: str, path_taken: str) -> Rewritten:
+def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Rewritten:
     return Rewritten(
         **digests._asdict(),
         transfer_syntax_uid=syntax,
-        sop_class_uid=_text(dataset, 0x00080016),
-        sop_instance_uid=_text(dataset, 0x00080018),
-        study_instance_uid=_text(dataset, 0x0020000D),
-        series_instance_uid=_text(dataset, 0x0020000E),
-        modality=_text(dataset, 0x00080060),
-        series_number=_integer(dataset, 0x00200011),
-        instance_number=_integer(dataset, 0x00200013),
-        number_of_frames=_integer(dataset, 0x00280008),
+        sop_class_uid=facts.text(0x00080016),
+        sop_instance_uid=facts.text(0x00080018),
+        study_instance_uid=facts.text(0x0020000D),
+        series_instance_uid=facts.text(0x0020000E),
+        modality=facts.text(0x00080060),
+        series_number=facts.integer(0x00200011),
+        instance_number=facts.integer(0x00200013),
+        number_of_frames=facts.integer(0x00280008),
         path_taken=path_taken,
     )
 
@@ -161,10 +233,3 @@ def _text(dataset: "Dataset", tag: int) -> str | None:
         return None
     value = element.value
     return ascii_text(value) if isinstance(value, bytes) else "" if value is None else str(value)
-
-
-def _integer(dataset: "Dataset", tag: int) -> int | None:
-    try:
-        return int((_text(dataset, tag) or "").split("\\")[0])
-    except ValueError:
-        return None

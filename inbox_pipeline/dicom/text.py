@@ -36,6 +36,20 @@ def decode(value: bytes, charset: bytes, *, name: bool = False) -> str:
     return text.rstrip("=") if name else text
 
 
+def encode(text: str, charset: bytes) -> bytes:
+    """Bytes of `text` under the raw value of (0008,0005), unpadded; letters that it cannot write are left out."""
+    if text.isascii():
+        return text.encode("ascii")
+    encodings = _encodings(charset)
+    with quiet():
+        from pydicom.charset import encode_string  # noqa: PLC0415 - costs half a second
+
+        try:
+            return bytes(encode_string(text, encodings))
+        except (UnicodeError, LookupError):
+            return text.encode("ascii", "ignore")
+
+
 def _encodings(charset: bytes) -> list[str]:
     with quiet():
         from pydicom.charset import convert_encodings  # noqa: PLC0415 - costs half a second

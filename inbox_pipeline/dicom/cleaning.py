@@ -1,0 +1,52 @@
+"""What a cleaner sees of a data set on its way from source to output: root elements as bytes, and what it answers.
+
+Belongs here: the types between a road and a cleaner. Does not belong here: what is cleaned (`deid`), the roads.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from inbox_pipeline.dicom.changes import Encoded
+from inbox_pipeline.dicom.elements import Layout, head_at
+from inbox_pipeline.dicom.nested import IN_MEMORY
+from inbox_pipeline.dicom.window import Window
+
+
+class RootElement(NamedTuple):
+    """An element of the root: its tag, the VR that it is stated with (None if none), and how to get its value."""
+
+    tag: int
+    vr: bytes | None
+    value: Callable[[], bytes]
+
+
+Treated = Mapping[int, bytes | None]
+"""Elements by tag that are not as they were: their new bytes with header, or None to leave them out."""
+
+Clean = Callable[[Iterable[RootElement], Layout], Treated]
+"""Given the root elements in order and their layout: what becomes of those that do not stay."""
+
+
+def as_root(encoded: Encoded, layout: Layout) -> RootElement:
+    """An element that has been encoded, as a cleaner sees it."""
+    window = Window(IN_MEMORY, len(encoded.head), head=encoded.head)
+    tag, vr, value, _ = head_at(window, 0, layout)
+    return RootElement(tag, vr, lambda: encoded.value if encoded.pixel else encoded.head[value:])
+
+
+def cleaned(pieces: Iterable[Encoded], clean: Clean, layout: Layout) -> tuple[list[Encoded], Treated]:
+    """Encoded elements as a cleaner leaves them, and what it did."""
+    roots = {root.tag: (root, piece) for piece in pieces for root in (as_root(piece, layout),)}
+    treated = clean([root for root, _ in roots.values()], layout)
+    kept = {tag: piece for tag, (_, piece) in roots.items() if tag not in treated}
+    made = {tag: Encoded(head) for tag, head in treated.items() if head is not None}
+    return [piece for _, piece in sorted({**kept, **made}.items())], treated
+
+
+def in_order(
+    roots: Iterable[RootElement], changed: Mapping[int, Encoded | None], layout: Layout
+) -> Iterator[RootElement]:
+    """The root elements of a source with those exchanged that an edit has changed."""
+    made = {tag: as_root(encoded, layout) for tag, encoded in changed.items() if encoded is not None}
+    left = {root.tag: root for root in roots if root.tag not in changed}
+    return iter([root for _, root in sorted({**left, **made}.items())])
