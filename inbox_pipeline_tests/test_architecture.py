@@ -25,7 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "observability": {"observability"},
     "definitions": {"pipeline"},
 }
-THIRD_PARTY_OF_PURE = {"pydicom", "numpy", "regex"}
+OPTIONAL_CODECS = {"gdcm", "openjpeg", "rle"}
+THIRD_PARTY_OF_PURE = {"pydicom", "numpy", "regex"} | OPTIONAL_CODECS
 FORBIDDEN = {"web": {"dagster", "celery"}, "services": {"dagster", "fastapi"}, "store": {"dagster", "fastapi"}}
 
 

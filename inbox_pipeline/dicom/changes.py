@@ -67,12 +67,17 @@ class Changes:
         This is what pydicom's writer does, but words that the edit left alone follow the byte order.
         """
         self._follow_charset()
-        before, self._layout = self._layout, layout
-        _guarded(0, lambda: _convert_all(self._dataset, before.little))
-        if before.little != layout.little:
-            _guarded(0, lambda: reverse_untouched(self._dataset, self._make_twin()))
+        _guarded(0, lambda: _convert_all(self._dataset))
+        if self._layout.little != layout.little:
+            _guarded(0, self._reverse_words)
+        self._layout = layout
         for tag in sorted(int(tag) for tag, _ in self._dataset.items() if tag & 0xFFFF):
             yield self.encode(self._dataset[tag])
+
+    def _reverse_words(self) -> None:
+        twin = self._make_twin()
+        _convert_all(twin)
+        reverse_untouched(self._dataset, twin)
 
     def changed(self) -> dict[int, Encoded | None]:
         """Encoded elements by tag that are new or not as they were, and None for each that is gone. Raises NotWritable.
@@ -168,13 +173,20 @@ def _read_nested(element: "AnyElement") -> None:
             _read_nested(nested)
 
 
-def _convert_all(dataset: "Dataset", little: bool) -> None:
-    """Convert raw elements, and settle ambiguous VRs as pydicom's writer does; `little` is their bytes' order."""
-    from pydicom.filewriter import correct_ambiguous_vr  # noqa: PLC0415 - costs half a second
+def _convert_all(dataset: "Dataset") -> None:
+    """Convert raw elements at every depth; what cannot be converted, such as a number of wrong length, becomes UN."""
+    from pydicom.dataelem import DataElement, RawDataElement  # noqa: PLC0415 - costs half a second
 
-    correct_ambiguous_vr(dataset, little)
-    for tag in list(dataset.keys()):
-        _guarded(tag, lambda tag=tag: dataset[tag])  # type: ignore[misc]  # mypy does not infer this lambda
+    for tag, entry in list(dataset.items()):
+        try:
+            element = dataset[tag]
+        except Exception:  # pydicom raises anything
+            if not isinstance(entry, RawDataElement):
+                raise
+            element = DataElement(tag, "UN", entry.value or b"", already_converted=True)
+            dataset[tag] = element
+        for item in element.value if element.VR == "SQ" else ():
+            _convert_all(item)
 
 
 def _guarded(tag: int, work: Callable[[], T]) -> T:

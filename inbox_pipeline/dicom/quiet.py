@@ -9,6 +9,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LOGGERS = ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "openjpeg.decode")
+"""Those of pydicom's codecs too. A logger that is disabled does not silence those below it."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -18,12 +21,14 @@ def quiet() -> Iterator[None]:
     """
     from pydicom.config import disable_value_validation  # noqa: PLC0415 - costs half a second
 
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.disabled for logger in loggers]
     with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")
-        logger.disabled = True
+        for logger in loggers:
+            logger.disabled = True
         try:
             yield
         finally:
-            logger.disabled = before
+            for logger, disabled in zip(loggers, before, strict=True):
+                logger.disabled = disabled

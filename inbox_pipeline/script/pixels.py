@@ -5,7 +5,8 @@ Does not belong here: decoding, attributes, the language.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 
 from inbox_pipeline.script.errors import Failure
 
@@ -42,7 +43,7 @@ class Layout:
     @property
     def subsampled(self) -> bool:
         """Whether two pixels share their chrominance."""
-        return self.photometric == "YBR_FULL_422"
+        return self.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422")
 
     @property
     def length(self) -> int:
@@ -50,33 +51,48 @@ class Layout:
         pixels = self.rows * self.columns * self.frames
         if self.bits == 1 and self.samples == 1:
             return (pixels + 7) // 8
-        if self.bits not in (8, 16, 32, 64) or (self.subsampled and (self.bits != 8 or self.columns % 2)):
+        if self.bits not in (8, 16, 24, 32, 64) or (self.subsampled and (self.bits != 8 or self.columns % 2)):
             raise Failure("this layout of pixel data cannot be altered")
         return pixels * (2 if self.subsampled else self.samples) * self.bits // 8
 
     @property
     def black(self) -> list[bytes]:
         """The sample values, one per component, that the fill consists of: 0, and for YBR colours those of black."""
-        neutral = 1 << self.stored - 1
-        components = [0, neutral, neutral] if self.photometric.startswith("YBR_FULL") else [0] * self.samples
+        components = [0] * self.samples
+        if self.photometric.startswith("YBR"):
+            darkest = 16 << self.stored - 8 if "PARTIAL" in self.photometric and self.stored >= 8 else 0
+            components = [darkest, 1 << self.stored - 1, 1 << self.stored - 1]
         return [component.to_bytes(self.bits // 8, "little") for component in components]
+
+    def fitted(self, length: int) -> "Layout":
+        """The layout of pixel data of so many bytes: whole frames beyond the stated ones are frames like the others.
+
+        Raises Failure if there are too few bytes, or as many as shared chrominance does not explain.
+        """
+        needed = self.length
+        if length < needed:
+            raise Failure("the pixel data is shorter than its attributes say")
+        if self.subsampled and length >= needed // 2 * 3:
+            raise Failure("the pixel data is longer than its attributes say: chrominance is not shared as they say")
+        one = replace(self, frames=1).length if self.bits > 1 else 0
+        return replace(self, frames=length // one) if one else self
 
 
 def fill(value: bytes, layout: Layout, area: Rectangle) -> bytes:
-    """The pixel data with a rectangle of every frame filled. Raises Failure if there are too few bytes."""
-    if len(value) < layout.length:
-        raise Failure("the pixel data is shorter than its attributes say")
-    data = bytearray(value)
-    if layout.bits == 1:
-        _fill_bits(data, layout, area)
-    elif layout.subsampled:
-        _fill_pairs(data, layout, area)
-    else:
-        _fill_rows(data, layout, area)
-    return bytes(data)
+    """The pixel data with a rectangle of every frame filled; it is copied once. Raises Failure if it does not fit."""
+    layout = layout.fitted(len(value))
+    buffer = BytesIO(value)
+    with buffer.getbuffer() as data:
+        if layout.bits == 1:
+            _fill_bits(data, layout, area)
+        elif layout.subsampled:
+            _fill_pairs(data, layout, area)
+        else:
+            _fill_rows(data, layout, area)
+    return buffer.getvalue()
 
 
-def _fill_rows(data: bytearray, layout: Layout, area: Rectangle) -> None:
+def _fill_rows(data: memoryview, layout: Layout, area: Rectangle) -> None:
     """Whole bytes per sample, by pixel or by plane."""
     black, width = layout.black, area.right - area.left
     if layout.planar and layout.samples > 1:
@@ -91,21 +107,31 @@ def _fill_rows(data: bytearray, layout: Layout, area: Rectangle) -> None:
             data[start : start + len(line)] = line
 
 
-def _fill_pairs(data: bytearray, layout: Layout, area: Rectangle) -> None:
+def _fill_pairs(data: memoryview, layout: Layout, area: Rectangle) -> None:
     """Bytes in the order Y Y Cb Cr; the chrominance of a pair that is half outside stays as it is."""
+    luma, *chrominance = layout.black
+    whole = luma * 2 + b"".join(chrominance)
+    first, last = -(-area.left // 2), area.right // 2
     for y in _lines(layout, area):
-        for x in range(area.left, area.right):
-            pair = (y * layout.columns + x) // 2 * 4
-            data[pair + x % 2] = 0
-            if area.left <= x - x % 2 and x - x % 2 + 1 < area.right:
-                data[pair + 2 : pair + 4] = b"\x80\x80"
+        start = y * layout.columns * 2
+        if first < last:
+            data[start + first * 4 : start + last * 4] = whole * (last - first)
+        for x in {area.left, area.right - 1}:
+            data[start + x // 2 * 4 + x % 2] = luma[0]
 
 
-def _fill_bits(data: bytearray, layout: Layout, area: Rectangle) -> None:
+def _fill_bits(data: memoryview, layout: Layout, area: Rectangle) -> None:
     """One bit per pixel, the first in the lowest bit, without gaps between rows and frames."""
     for y in _lines(layout, area):
-        for bit in range(y * layout.columns + area.left, y * layout.columns + area.right):
-            data[bit // 8] &= ~(1 << bit % 8)
+        _clear_bits(data, y * layout.columns + area.left, y * layout.columns + area.right)
+
+
+def _clear_bits(data: memoryview, start: int, stop: int) -> None:
+    first, last = -(-start // 8), stop // 8
+    if first < last:
+        data[first:last] = bytes(last - first)
+    for bit in (*range(start, min(first * 8, stop)), *range(max(first, last) * 8, stop)):
+        data[bit // 8] &= ~(1 << bit % 8)
 
 
 def _lines(layout: Layout, area: Rectangle) -> Iterator[int]:

@@ -1,15 +1,14 @@
 """The function alterPixels (dicomedit specification 3.6).
 
-Belongs here: its arguments, decoding where needed, and the attributes that say what was done.
-Does not belong here: arithmetic on pixel data.
+Belongs here: its arguments, what the attributes say of the pixel data, and the attributes that say what was done.
+Does not belong here: decoding, arithmetic on pixel data.
 """
 
 import copy
 import re
+from dataclasses import replace
 
 from pydicom import Dataset
-from pydicom.pixels.utils import decompress
-from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -18,15 +17,16 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from inbox_pipeline.script import pixels, texts, values
+from inbox_pipeline.dicom.words import reversed_words, width_of_pixels
+from inbox_pipeline.script import codecs, pixels, texts, values
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.functions.registry import VOID, Argument, Context, Function, Void
 from inbox_pipeline.script.levels import Level, Root
 
-_IMAGE_GROUP = 0x0028
 _PIXEL_DATA, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 _TRANSFER_SYNTAX, _BURNED_IN = 0x00020010, 0x00280301
+_PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280004, 0x00280006, 0x00280008
 _METHOD, _METHOD_CODES = 0x00120063, 0x00120064
 _METHOD_TEXT = "DicomEdit alterPixels"
 _CODE = {0x00080100: "113101", 0x00080102: "DCM", 0x00080104: "Clean Pixel Data Option"}
@@ -34,6 +34,7 @@ _CODE = {0x00080100: "113101", 0x00080102: "DCM", 0x00080104: "Clean Pixel Data 
 
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 _PARAMETER = re.compile(r"\s*([A-Za-z]+)\s*=\s*(-?[0-9]{1,9})\s*")
+_NUMBER = re.compile(r"\+?[0-9]{1,12}")
 _SIDES = {"l": "left", "t": "top", "r": "right", "b": "bottom"}
 _FILLS = frozenset(["v", "value", "r", "g", "b", "red", "green", "blue"])
 
@@ -76,16 +77,57 @@ def _alter(context: Context, rectangle: pixels.Rectangle) -> None:
     if area is None:
         context.edits.warn("the rectangle lies outside the image; nothing was done")
         return
-    syntax = _transfer_syntax(root)
-    if syntax not in _NATIVE:
-        _decode(root, syntax)
+    syntax, layout = _transfer_syntax(root), _layout(root)
+    if syntax in _NATIVE:
+        value = pixels.fill(_native(root, syntax, layout), layout, area)
+        _put_pixels(root, root.vr(_PIXEL_DATA), value)
+    else:
+        decoded = _decoded(root, syntax, layout)
+        layout = replace(layout, frames=decoded.frames, photometric=decoded.photometric, planar=decoded.planar == 1)
+        _put_pixels(root, "OB" if layout.bits <= 8 else "OW", pixels.fill(decoded.value, layout, area))
+        _describe(context, decoded, layout)
+    _say_so(root, syntax)
+
+
+def _put_pixels(root: Root, vr: str, value: bytes) -> None:
+    root.put(values.element_with(_PIXEL_DATA, vr, value), "pixels")
+
+
+def _native(root: Root, syntax: str, layout: pixels.Layout) -> bytes:
+    """The value of pixel data that is not compressed, in little endian order."""
     element = root.element(_PIXEL_DATA)
     value = element.value if element is not None else None
     if not isinstance(value, bytes):
         raise Failure("the pixel data cannot be read", root.path(_PIXEL_DATA))
-    vr = root.vr(_PIXEL_DATA)
-    root.put(values.element_with(_PIXEL_DATA, vr, pixels.fill(value, _layout(root), area)), "pixels")
-    _say_so(context, syntax)
+    if syntax != ExplicitVRBigEndian:
+        return value
+    return reversed_words(value, width_of_pixels(root.vr(_PIXEL_DATA), layout.bits))
+
+
+def _decoded(root: Root, syntax: str, layout: pixels.Layout) -> codecs.Decoded:
+    frame_bytes = layout.rows * layout.columns * layout.samples * max(layout.bits // 8, 1)
+    planar = _number(root, _PLANAR, 0)
+    image = codecs.Image(layout.frames, frame_bytes, layout.bits, root.text(_PHOTOMETRIC) or "", planar)
+    try:
+        return codecs.decoded(_scratch(root, syntax), syntax, image)
+    except Failure as failure:
+        raise Failure(failure.message, root.path(_PIXEL_DATA)) from None
+
+
+def _describe(context: Context, decoded: codecs.Decoded, layout: pixels.Layout) -> None:
+    """Make the attributes say of the decoded pixel data what they said of the compressed one."""
+    root = context.root
+    described = {_PHOTOMETRIC: decoded.photometric}
+    if layout.samples > 1:
+        described[_PLANAR] = str(decoded.planar)
+    if decoded.frames != _number(root, _FRAMES, 1):
+        described[_FRAMES] = str(decoded.frames)
+        context.edits.warn("the pixel data holds more frames than stated; all were altered, and (0028,0008) corrected")
+    for tag, text in described.items():
+        if root.text(tag) != text:
+            texts.set_text(root, tag, text)
+    for tag in filter(root.has, _OFFSET_TABLES):
+        root.remove(tag)
 
 
 def _transfer_syntax(root: Root) -> str:
@@ -114,31 +156,9 @@ def _number(root: Root, tag: int, default: int | None = None) -> int:
     text = root.text(tag)
     if not text and default is not None:
         return default
-    if not text or not text.isdecimal():
+    if not text or not _NUMBER.fullmatch(text):
         raise Failure("pixel data cannot be altered without this number", root.path(tag))
     return int(text)
-
-
-def _decode(root: Root, syntax: str) -> None:
-    """Replace compressed pixel data by native, colours as RGB, and the attributes that describe it."""
-    scratch = _scratch(root, syntax)
-    try:
-        decompress(scratch, as_rgb=True, generate_instance_uid=False)
-        decoded = {int(tag): scratch[tag] for tag in _described(scratch)}
-    except Exception as error:  # noqa: BLE001 - decoders raise anything
-        message = f"pixel data of this transfer syntax cannot be decoded here ({type(error).__name__})"
-        raise Failure(message, root.path(_PIXEL_DATA)) from None
-    for tag, element in decoded.items():
-        if root.element(tag) != element:
-            root.put(element, "set")
-    for tag in _OFFSET_TABLES:
-        if root.has(tag):
-            root.remove(tag)
-
-
-def _described(dataset: Dataset) -> list[BaseTag]:
-    """The tags of the pixel data and of what describes it, after decoding."""
-    return [tag for tag, _ in dataset.items() if tag.group == _IMAGE_GROUP or tag == _PIXEL_DATA]
 
 
 def _scratch(root: Root, syntax: str) -> Dataset:
@@ -149,12 +169,9 @@ def _scratch(root: Root, syntax: str) -> Dataset:
     return scratch
 
 
-def _say_so(context: Context, syntax: str) -> None:
+def _say_so(root: Root, syntax: str) -> None:
     """Record what was done: transfer syntax, no burned-in annotation, method and its code."""
-    root = context.root
-    if syntax == ExplicitVRBigEndian:
-        context.edits.warn("the transfer syntax stays big endian")
-    elif syntax != ExplicitVRLittleEndian:
+    if syntax != ExplicitVRLittleEndian:
         texts.set_text(root.need_meta(), _TRANSFER_SYNTAX, ExplicitVRLittleEndian)
     texts.set_text(root, _BURNED_IN, "NO")
     methods = (root.text(_METHOD) or "").split("\\")
