@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LOGGERS = ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils")
-"""A logger that is disabled does not silence those below it."""
+_LOGGERS = ("pydicom", "pydicom.pixels.decoders.base", "pydicom.pixels.utils", "openjpeg.decode")
+"""Those of pydicom's codecs too. A logger that is disabled does not silence those below it."""
 
 
 @contextmanager

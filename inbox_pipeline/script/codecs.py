@@ -5,11 +5,12 @@ Does not belong here: changing pixels, the attributes of the data set.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from pydicom import Dataset
 from pydicom.encaps import generate_frames
@@ -22,13 +23,15 @@ from pydicom.uid import (
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
     JPEGExtended12Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
 from inbox_pipeline.script.errors import Failure
 
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
-"""Deflated Image Frame Compression (PS3.5 section 8.2.16), which pydicom 3.0 does not know."""
+"""Deflated Image Frame Compression (PS3.5 section 8.2.16)."""
 
 FRAME_LIMIT = 1 << 29
 """The largest frame, in bytes, that is decoded; what a file claims beyond that is taken for a fault."""
@@ -37,7 +40,23 @@ VALUE_LIMIT = (1 << 32) - 2
 """The longest native pixel data, in bytes, that an element can hold (PS3.5 section 7.1)."""
 
 _PLUGIN = "inbox_pipeline"
-_NAMES = {DEFLATED_FRAMES: "Deflated Image Frame Compression"}
+_NAMES = {
+    DEFLATED_FRAMES: "Deflated Image Frame Compression",
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""Transfer syntaxes that pydicom 3.0 does not know."""
+
+_PREFERRED: dict[str, str] = {
+    **dict.fromkeys((RLELossless, JPEG2000Lossless, JPEG2000), _PLUGIN),
+    **dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), "pyjpegls"),
+}
+"""Plugins to try first: pydicom's RLE is slow, and it cannot settle the sign of samples from gdcm, tried first else."""
+
+
+Frames = Iterator[tuple[bytes, str, int]]
+"""Frames with one byte or more per sample, each with its photometric interpretation and planar configuration."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +88,37 @@ def decoded(dataset: Dataset, syntax: str, image: Image) -> Decoded:
     if image.frame_bytes > FRAME_LIMIT:
         raise Failure("the attributes claim a larger frame than can be decoded")
     name = _name(syntax)
-    frames = _deflated_frames(dataset, image) if syntax == DEFLATED_FRAMES else _frames(dataset, syntax, image, name)
-    try:
-        result = _joined(frames, image)
-    except Failure:
-        raise
-    except Exception as error:  # noqa: BLE001 - decoders raise anything, and quote values
-        raise Failure(f"pixel data of {name} cannot be decoded ({type(error).__name__})") from None
+    if syntax == DEFLATED_FRAMES:
+        result = _attempt([lambda: _deflated_frames(dataset, image)], image, name)
+    else:
+        decoder = _decoder(syntax, name)
+        plugins = [plugin for plugin in decoder.available_plugins if plugin == _PREFERRED.get(syntax)]
+        ways = [partial(_frames, dataset, decoder, plugin, image) for plugin in (*plugins, "")]
+        result = _attempt(ways, image, name)
     if result.frames < image.frames:
         raise Failure(f"the pixel data of {name} holds fewer frames than stated")
     return result
 
 
+def _attempt(ways: "Sequence[Callable[[], Frames]]", image: Image, name: str) -> Decoded:
+    """What the first of the ways that succeeds gives."""
+    reason = ""
+    for way in ways:
+        try:
+            return _joined(way(), image)
+        except Failure:
+            raise
+        except Exception as error:  # noqa: BLE001 - decoders raise anything, and quote values
+            reason = type(error).__name__
+    raise Failure(f"pixel data of {name} cannot be decoded ({reason})")
+
+
 def _name(syntax: str) -> str:
-    known = _NAMES.get(syntax) or UID(syntax).name
+    known = _NAMES.get(syntax) or str(UID(syntax).name)
     return "the transfer syntax " + (known if known != syntax else "of the file, which is not known,")
 
 
-def _joined(frames: Iterator[tuple[bytes, str, int]], image: Image) -> Decoded:
+def _joined(frames: "Frames", image: Image) -> Decoded:
     buffer, count, photometric, planar = BytesIO(), 0, image.photometric, image.planar
     for frame, photometric, planar in frames:  # noqa: B007 - the last frame's attributes are those of all
         if buffer.tell() + len(frame) > VALUE_LIMIT:
@@ -106,10 +138,7 @@ def _packed(bits: bytes) -> bytes:
     return packed + b"\0" * (len(packed) % 2)
 
 
-def _frames(dataset: Dataset, syntax: str, image: Image, name: str) -> Iterator[tuple[bytes, str, int]]:
-    """Each frame, its photometric interpretation and its planar configuration."""
-    decoder = _decoder(syntax, name)
-    plugin = _PLUGIN if syntax == RLELossless and _PLUGIN in decoder.available_plugins else ""
+def _frames(dataset: Dataset, decoder: Decoder, plugin: str, image: Image) -> "Frames":
     for array, attributes in decoder.iter_array(dataset, as_rgb=True, decoding_plugin=plugin):
         width = max(image.bits // 8, 1)
         if array.dtype.itemsize > width:
@@ -148,18 +177,28 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
 
 
 def _decode_rle(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
-    """pydicom's own decoder is slow, and has none for single bits."""
     from rle.utils import decode_pixel_data  # noqa: PLC0415 - an optional codec
 
     runner.set_option("planar_configuration", 1)
-    return bytes(decode_pixel_data(source, version=2, **runner.options))
+    if runner.bits_allocated > 1:
+        return cast(bytearray, decode_pixel_data(source, version=2, **runner.options))
+    pixels = runner.rows * runner.columns
+    packed = decode_pixel_data(source, version=2, rows=1, columns=(pixels + 7) // 8, bits_allocated=8)
+    return _unpacked(bytes(packed), pixels)
+
+
+def _unpacked(bits: bytes, pixels: int) -> bytes:
+    """One byte per pixel instead of one bit."""
+    import numpy as np  # noqa: PLC0415 - decoding needs it, other scripts do not
+
+    return np.unpackbits(np.frombuffer(bits, "u1"), bitorder="little")[:pixels].tobytes()
 
 
 def _decode_j2k(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
     """What pydicom does with this codec, which it uses only where pylibjpeg is installed as well."""
     from openjpeg.utils import decode_pixel_data  # noqa: PLC0415 - an optional codec
 
-    frame = bytes(decode_pixel_data(source, version=2))
+    frame = cast(bytearray, decode_pixel_data(source, version=2))
     if runner.photometric_interpretation in ("YBR_ICT", "YBR_RCT"):
         runner.set_option("photometric_interpretation", "RGB")
     precision = runner.get_option("j2k_precision", runner.bits_stored)
@@ -171,8 +210,8 @@ def _decode_jpeg(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
     """Samples of 12 bits, which pydicom does not hand to this codec."""
     import gdcm  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional codec
 
-    if runner.samples_per_pixel != 1:
-        raise NotImplementedError
+    if runner.samples_per_pixel != 1 or runner.bits_stored != 12:
+        raise NotImplementedError("only samples of 12 bits, one per pixel")
     fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
     fragment.SetByteStringValue(source)
     fragments.AddFragment(fragment)
@@ -197,14 +236,11 @@ _OWN: dict[str, tuple[str, Any]] = {
 }
 
 
-def _deflated_frames(dataset: Dataset, image: Image) -> Iterator[tuple[bytes, str, int]]:
+def _deflated_frames(dataset: Dataset, image: Image) -> "Frames":
     """Each frame is native pixel data of its own, deflated without a header (PS3.5 section A.4.13)."""
-    import numpy as np  # noqa: PLC0415 - decoding needs it, other scripts do not
-
     for source in generate_frames(dataset.PixelData, number_of_frames=image.frames):
-        frame = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(source, image.frame_bytes + 1)
-        if image.bits == 1:
-            frame = np.unpackbits(np.frombuffer(frame, "u1"), bitorder="little")[: image.frame_bytes].tobytes()
+        frame = zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(source, image.frame_bytes)
+        frame = _unpacked(frame, image.frame_bytes) if image.bits == 1 else frame
         if len(frame) < image.frame_bytes:
             raise Failure("a frame of the pixel data is shorter than its attributes say")
-        yield frame[: image.frame_bytes], image.photometric, image.planar
+        yield frame, image.photometric, image.planar

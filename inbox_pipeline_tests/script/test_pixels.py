@@ -1,5 +1,6 @@
 """Rectangles in pixel data of every layout."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,26 @@ def test_planes_of_colours() -> None:
     assert dataset.PixelData == _filled(array, [0, 128, 128]).transpose(0, 3, 1, 2).tobytes()
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("planar", [0, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_RCT", "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"])
+def test_every_layout(photometric: str, syntax: str, dtype: Any, planar: int, frames: int) -> None:
+    samples = 3 if photometric[:3] in ("RGB", "YBR") else 1
+    array = _random(frames, 4, 6, samples, dtype=dtype)
+    neutral = 1 << np.dtype(dtype).itemsize * 8 - 1
+    expected = _filled(array, [0, neutral, neutral] if photometric.startswith("YBR") else 0)
+    if planar:
+        array, expected = array.transpose(0, 3, 1, 2).copy(), expected.transpose(0, 3, 1, 2).copy()
+    stored = array.byteswap() if syntax == BIG else array
+    dataset = _image(stored, photometric, syntax, NumberOfFrames=frames, PlanarConfiguration=planar)
+    _apply(dataset)
+    assert dataset.PixelData == expected.tobytes()
+    assert (dataset.file_meta.TransferSyntaxUID, dataset.PhotometricInterpretation) == (EXPLICIT, photometric)
+    assert dataset.PlanarConfiguration == planar
+
+
 def test_shared_chrominance_at_the_edge_stays() -> None:
     array = _random(4, 3, 4)
     dataset = _image(array, "YBR_FULL_422", PlanarConfiguration=0)
@@ -82,6 +103,48 @@ def test_single_bits() -> None:
     dataset = _image(np.packbits(bits, axis=None, bitorder="little"), NumberOfFrames=2, BitsAllocated=1, BitsStored=1)
     _apply(dataset)
     assert dataset.PixelData == np.packbits(_filled(bits), axis=None, bitorder="little").tobytes()
+
+
+@pytest.mark.parametrize("left", range(6))
+@pytest.mark.parametrize("right", range(1, 19))
+def test_single_bits_of_any_rectangle(left: int, right: int) -> None:
+    bits = np.random.default_rng(5).integers(0, 2, (3, 4, 19, 1)).astype(np.uint8)
+    stored = np.packbits(bits, axis=None, bitorder="little")
+    dataset = _image(stored, NumberOfFrames=3, BitsAllocated=1, BitsStored=1, Columns=19)
+    _apply(dataset, f"l={left}, t=1, r={right}, b=3")
+    bits[:, 1:3, left : max(left, right)] = 0
+    assert dataset.PixelData == np.packbits(bits, axis=None, bitorder="little").tobytes()
+
+
+@pytest.mark.parametrize("left", range(6))
+@pytest.mark.parametrize("right", range(1, 7))
+def test_shared_chrominance_of_any_rectangle(left: int, right: int) -> None:
+    luma, chroma = _random(2, 4, 6), _random(2, 4, 3, 2)
+    stored = np.concatenate([luma.reshape(2, 4, 3, 2), chroma], axis=-1)
+    dataset = _image(stored, "YBR_FULL_422", NumberOfFrames=2, PlanarConfiguration=0)
+    _apply(dataset, f"l={left}, t=1, r={right}, b=3")
+    if left < right:
+        luma[:, 1:3, left:right] = 0
+        chroma[:, 1:3, -(-left // 2) : max(-(-left // 2), right // 2)] = 128
+    assert dataset.PixelData == np.concatenate([luma.reshape(2, 4, 3, 2), chroma], axis=-1).tobytes()
+
+
+def test_frames_beyond_the_stated_ones_are_altered_and_padding_stays() -> None:
+    array = _random(3, 4, 6, 1)
+    dataset = _image(array, NumberOfFrames=2)
+    dataset.PixelData += b"\7"
+    _apply(dataset)
+    assert dataset.PixelData == _filled(array).tobytes() + b"\7"
+
+
+def test_large_pixel_data_is_copied_once() -> None:
+    size = 8_000_000
+    dataset = _image(np.zeros((8, 1000, 1000), np.uint8), NumberOfFrames=8, Rows=1000, Columns=1000)
+    tracemalloc.start()
+    _apply(dataset, "l=0, t=0, r=900, b=100")
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 1.5 * size
 
 
 @pytest.mark.parametrize("area", ["left=-5,top=-5,right=99,bottom=99", "L = 0, T = 0, R = 6, B = 4"])
@@ -138,6 +201,10 @@ def test_compressed_pixel_data_becomes_native(photometric: str, frames: int) -> 
     assert dataset.pixel_array.tobytes() == _filled(array).tobytes()
 
 
+_NOT_SHARED = {"SamplesPerPixel": 3, "PhotometricInterpretation": "YBR_FULL_422", "Rows": 2, "Columns": 4}
+"""24 bytes: three for each of 8 pixels, not two as this photometric interpretation has it."""
+
+
 @pytest.mark.parametrize(
     ("area", "fill", "change"),
     [
@@ -146,13 +213,20 @@ def test_compressed_pixel_data_becomes_native(photometric: str, frames: int) -> 
         ("l=1,t=1,r=4,b=3", "colour=0", {}),
         ("l=1,t=1,r=4,b=3", "v=0", {"Rows": 40}),
         ("l=1,t=1,r=4,b=3", "v=0", {"Rows": None}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"Rows": 65535, "Columns": 65535, "NumberOfFrames": 999_999_999_999}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"NumberOfFrames": 2}),
+        ("l=1,t=1,r=4,b=3", "v=0", {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}),
+        ("l=0,t=0,r=2,b=2", "v=0", _NOT_SHARED),
         ("l=1,t=1,r=4,b=3", "v=0", {"BitsAllocated": 12}),
         ("l=1,t=1,r=4,b=3", "v=0", {"FloatPixelData": b"0000"}),
     ],
 )
 def test_what_cannot_be_done_is_an_error(area: str, fill: str, change: dict[str, Any]) -> None:
+    dataset = _image(_random(4, 6), **change)
+    before = dict(dataset.items())
     with pytest.raises(RunError):
-        _apply(_image(_random(4, 6), **change), area, fill)
+        _apply(dataset, area, fill)
+    assert dict(dataset.items()) == before
 
 
 def test_a_transfer_syntax_without_a_decoder_is_named() -> None:
