@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def file_request(
     parameters: Iterable[tuple[str, str]],
     source: str = "rest",
     only: Sequence[bytes] = (),
+    note: Callable[[Connection, int], None] | None = None,
 ) -> Filed:
     """File an import request, or return the active one of the same user, path and parameters.
 
@@ -58,6 +59,7 @@ def file_request(
         parameters: the query's pairs (contract section 1.1).
         source: `rest` or `sweep`.
         only: the files to import, relative to the path, when not the whole folder.
+        note: called with the id of a new request in the transaction that makes it.
 
     Raises:
         Rejected: a refusal of contract section 1.2, in its order; nothing was created.
@@ -70,7 +72,7 @@ def file_request(
     if first is not None:
         return Filed(first, existing=True)
     _refuse_target(site, real_path, project_id, asked)
-    return _insert(site, account, asked, real_path, project_id, same_key, source, only)
+    return _insert(site, account, asked, real_path, project_id, same_key, source, only, note)
 
 
 def accept(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes, str]:
@@ -252,6 +254,7 @@ def _insert(
     same_key: str,
     source: str,
     only: Sequence[bytes],
+    note: Callable[[Connection, int], None] | None,
 ) -> Filed:
     with site.catalog.write() as connection:
         first = requests.active_of(connection, same_key)
@@ -276,6 +279,8 @@ def _insert(
         request_id = requests.insert(connection, values, only)
         detail = {"project": project_id, "source": source} | ({"prevent_anon": True} if asked.prevent_anon else {})
         site_store.record(connection, account.login, "request.file", str(request_id), **detail)
+        if note is not None:
+            note(connection, request_id)
     return Filed(request_id, existing=False)
 
 

@@ -122,12 +122,12 @@ class InboxFolder:
             stack.extend(reversed(folders))
 
     def entry(self, source_path: bytes) -> Entry | None:
-        """Return the entry of one path, or None when there is nothing or a folder."""
+        """Return the entry of one path, `unreadable` for a folder, or None when there is nothing."""
         try:
             info = os.stat(self._name(source_path), dir_fd=self._enter(source_path), follow_symlinks=False)
         except OSError:
             return None
-        return None if stat.S_ISDIR(info.st_mode) else self._entry(source_path, info)
+        return Entry(source_path, UNREADABLE) if stat.S_ISDIR(info.st_mode) else self._entry(source_path, info)
 
     @contextmanager
     def open(self, source_path: bytes) -> Iterator[BinaryIO]:

@@ -99,3 +99,11 @@ def test_a_path_is_inside_only_by_its_real_place(tmp_path: Path) -> None:
     assert real is not None
     assert first_component(real, root) == "P"
     assert first_component(os.fsencode(os.path.realpath(root)), root) == ""
+
+
+def test_one_path_is_an_entry_or_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "f").write_text("x")
+    with InboxFolder(os.fsencode(tmp_path)) as opened:
+        found = [opened.entry(path) for path in (b"a/f", b"a", b"a/none", b"none/f")]
+    assert [entry and entry.kind for entry in found] == ["file", "unreadable", None, None]
