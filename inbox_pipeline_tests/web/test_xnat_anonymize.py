@@ -69,7 +69,8 @@ def test_a_stored_script_comes_back_byte_for_byte_and_is_what_the_next_import_us
     assert (response.status_code, response.content) == (200, b"")
     assert admin("GET", SITE).content == sent
     plan = {"project_id": "P1", "subject_label": "s", "session_label": "e", "destination": "prearchive"}
-    assert [coded.script.text.encode() for coded in recipe_for(site, plan).scripts] == [sent]
+    plan |= {"request_id": 0, "number": 1, "scripts": None}
+    assert [coded.script.text.encode() for coded in recipe_for(site, plan, bare=False).scripts] == [sent]
 
 
 @pytest.mark.parametrize(
