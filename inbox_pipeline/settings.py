@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -76,6 +77,7 @@ def read_settings(environ: Mapping[str, str] | None = None, *, home: Path | None
     env = os.environ if environ is None else environ
     given = {key[len(PREFIX) :].lower(): value for key, value in env.items() if key.startswith(PREFIX) and value != ""}
     base = Path(home if home is not None else given.get("home", "./inbox-home")).absolute()
+    _refuse_ambiguous(base)
     values: dict[str, object] = {**_defaults(base), **given, "home": base}
     if "workers" in given and "max_concurrent_requests" not in given:
         values["max_concurrent_requests"] = given["workers"]
@@ -86,6 +88,21 @@ def read_settings(environ: Mapping[str, str] | None = None, *, home: Path | None
     except ValidationError as error:
         names = ", ".join(f"{PREFIX}{str(item['loc'][0]).upper()} ({item['msg']})" for item in error.errors())
         raise Rejected("settings_invalid", f"These settings cannot be used: {names}.", "Correct them.") from None
+
+
+def _refuse_ambiguous(home: Path) -> None:
+    """Refuse a HOME that a database URL cannot name: Dagster writes the path of its files into one as it is.
+
+    Raises:
+        Rejected: `settings_invalid`.
+    """
+    text = str(home)
+    if "?" in text or unquote(text) != text:
+        raise Rejected(
+            "settings_invalid",
+            f"{PREFIX}HOME holds '?' or '%' with two hexadecimal digits, which mean something else in a database URL.",
+            "Choose a folder whose path has neither.",
+        )
 
 
 def _defaults(home: Path) -> dict[str, object]:

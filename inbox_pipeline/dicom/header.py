@@ -45,12 +45,13 @@ class Header:
     study_description: str | None
     series_description: str | None
     study_id: str | None
+    series_number: str | None
+    """As it is written: `007` and `+7` are labels of their own, although the number is the same."""
     accession_number: str | None
     modality: str | None
     manufacturer: str | None
     study_date: str | None
     study_time: str | None
-    series_number: int | None
     instance_number: int | None
     number_of_frames: int | None
     rows: int | None
@@ -69,6 +70,7 @@ _ASCII = {
     0x00080060: "modality",
     0x00080020: "study_date",
     0x00080030: "study_time",
+    0x00200011: "series_number",
 }
 _TEXTS = {
     0x00100020: "patient_id",
@@ -83,7 +85,7 @@ _TEXTS = {
     0x00080070: "manufacturer",
 }
 _NAMES = {0x00100010: "patient_name"}
-_INTEGERS = {0x00200011: "series_number", 0x00200013: "instance_number", 0x00280008: "number_of_frames"}
+_INTEGERS = {0x00200013: "instance_number", 0x00280008: "number_of_frames"}
 _SHORTS = {0x00280010: "rows", 0x00280011: "columns"}
 _WANTED = frozenset((_CHARSET, *_ASCII, *_TEXTS, *_NAMES, *_INTEGERS, *_SHORTS))
 

@@ -70,11 +70,12 @@ def assignment(keyword: str, text: str | None) -> str | None:
     """Return the value of the last `keyword: value` in a comment, or None.
 
     The keyword is matched without case, after the start, white space, a comma or a semicolon; the value is a run of
-    word characters and hyphens before white space, a comma, a semicolon or the end.
+    word characters and hyphens before white space, a comma, a semicolon or the end. The last may begin within the value
+    of the one before it, as in `Subject: Subject : S1`.
     """
     if not text:
         return None
-    pattern = rf"(?<![^\s,;]){keyword}\s*:\s*([\w-]+)(?![^\s,;])"
+    pattern = rf"(?<![^\s,;])(?={keyword}\s*:\s*([\w-]+)(?![^\s,;]))"
     found = re.findall(pattern, text, re.IGNORECASE | re.ASCII)
     return found[-1] if found else None
 

@@ -12,7 +12,7 @@ import re
 MAX_LENGTH = 200
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 _LEGAL = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_LENGTH}}}")
-_SCAN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_SERIES_NUMBER = re.compile(r"[_-]?[0-9][0-9.]{0,31}")
 _BLANK_NAME = re.compile(r"[\s^=]*")
 
 
@@ -40,8 +40,12 @@ def same(label: str) -> str:
 
 
 def scan_label(series_number: str | None, series_instance_uid: str) -> str:
-    """Return the scan id that a series asks for: its number if that is a legal file name, else its UID made legal."""
-    number = (series_number or "").strip().replace("+", "_")
-    if _SCAN.fullmatch(number):
+    """Return the scan id that a series asks for: its number as it is written, else its UID made legal.
+
+    Of several numbers the first counts, a leading `+` becomes `_`. Unlike XNAT, which takes any legal file name, text
+    that is no number does not count: it may say anything about the patient.
+    """
+    number = re.sub(r"^\+", "_", (series_number or "").split("\\")[0].strip())
+    if _SERIES_NUMBER.fullmatch(number):
         return number
     return re.sub(r"[^A-Za-z0-9_.-]", "_", series_instance_uid)[:64].lstrip(".-") or "NA"

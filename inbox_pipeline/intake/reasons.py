@@ -260,7 +260,7 @@ LEDGER = [
             "Find out which one is right and import it alone.",
         ),
         ("link_leaves_folder", "A link that leads out of the requested folder.", "Copy the file itself."),
-        ("link_broken", "A link to nothing.", "Copy the file itself."),
+        ("link_broken", "A link to nothing, or to what cannot be reached.", "Copy the file itself."),
         (
             "several_studies_one_label",
             "An explicit session label was given for files of several studies.",

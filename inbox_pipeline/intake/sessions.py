@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from inbox_pipeline.dicom.sop_classes import scan_type
 from inbox_pipeline.intake.labels import same
 
 ARCHIVE, PREARCHIVE = "archive", "prearchive"
@@ -173,11 +174,17 @@ def _scan_labels(group: list[FileFacts]) -> dict[int, str]:
 def _free_scan_label(file: FileFacts, used: set[str]) -> str:
     if same(file.scan_label) not in used:
         return file.scan_label
-    kind = (file.modality or "OT")[:2]
+    kind = _kind(file.modality)
     k = 1
     while same(f"{file.scan_label}-{kind}{k}") in used:
         k += 1
     return f"{file.scan_label}-{kind}{k}"
+
+
+def _kind(modality: str) -> str:
+    """Return the two letters by which XNAT tells scans of one number apart, from the scan's type (contract 2.5)."""
+    letters = scan_type(modality, None).removeprefix("xnat:")[:2].upper()
+    return "PT" if letters == "PE" else letters
 
 
 def _label_findings(group: list[FileFacts]) -> list[dict[str, str | int]]:

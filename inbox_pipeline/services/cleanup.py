@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.errors import Rejected
 from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.archive import file_sha256
@@ -23,7 +24,8 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
 
     A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
     again and matches its digest, and the source is still byte for byte what was imported. `done`: nothing that was
-    archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted.
+    archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted, or
+    the requested folder was taken away.
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
@@ -31,9 +33,12 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
         counts = ledger.counts(connection, request_id)
     if request is None or not request["cleanup"]:
         return "off"
-    with open_folder(request["source_path"]) as folder:
-        proven = _proven_digests(site, rows, check)
-        left = _delete_all(site, folder, [row for row in rows if row["source_sha256"] in proven], check)
+    proven = _proven_digests(site, rows, check)
+    try:
+        with open_folder(request["source_path"]) as folder:
+            left = _delete_all(site, folder, [row for row in rows if row["source_sha256"] in proven], check)
+    except Rejected:
+        return "partial"
     if any(disposition == "prearchived" for disposition, _ in counts):
         return "pending"
     return "partial" if left or any(row["source_sha256"] not in proven for row in rows) else "done"

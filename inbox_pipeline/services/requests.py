@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,20 +49,30 @@ def file_request(
     parameters: Iterable[tuple[str, str]],
     source: str = "rest",
     only: Sequence[bytes] = (),
+    note: Callable[[Connection, int], None] | None = None,
 ) -> Filed:
     """File an import request, or return the active one of the same user, path and parameters.
+
+    The latter also when that one has taken its label or emptied the folder already.
 
     Args:
         parameters: the query's pairs (contract section 1.1).
         source: `rest` or `sweep`.
         only: the files to import, relative to the path, when not the whole folder.
+        note: called with the id of a new request in the transaction that makes it.
 
     Raises:
         Rejected: a refusal of contract section 1.2, in its order; nothing was created.
     """
     asked = read_parameters(parameters)
-    real_path, project_id = accept(site, account, asked)
-    return _insert(site, account, asked, real_path, project_id, source, only)
+    real_path, project_id = _permitted(site, account, asked)
+    same_key = _same_key(account.login, real_path, asked.recorded, only)
+    with site.catalog.read() as connection:
+        first = requests.active_of(connection, same_key)
+    if first is not None:
+        return Filed(first, existing=True)
+    _refuse_target(site, real_path, project_id, asked)
+    return _insert(site, account, asked, real_path, project_id, same_key, source, only, note)
 
 
 def accept(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes, str]:
@@ -71,14 +81,8 @@ def accept(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes
     Raises:
         Rejected: a refusal of contract section 1.2, in its order.
     """
-    refuse_unsupported(asked)
-    real_path = _accepted_path(site, account, asked)
-    project_id = _accepted_project(site, account, asked.project_id)
-    if asked.prevent_anon and not is_owner(site, account, project_id):
-        raise refusal("prevent_anon_denied")
-    refuse_illegal_labels(asked)
-    _refuse_folder(real_path)
-    _refuse_taken_label(site, project_id, asked)
+    real_path, project_id = _permitted(site, account, asked)
+    _refuse_target(site, real_path, project_id, asked)
     return real_path, project_id
 
 
@@ -167,6 +171,23 @@ def reopen(connection: Connection, row: RowMapping) -> None:
     )
 
 
+def _permitted(site: Site, account: Account, asked: ImportParameters) -> tuple[bytes, str]:
+    """Contract 1.2, steps 2 to 7, and the labels: what does not depend on what earlier requests have done."""
+    refuse_unsupported(asked)
+    real_path = _accepted_path(site, account, asked)
+    project_id = _accepted_project(site, account, asked.project_id)
+    if asked.prevent_anon and not is_owner(site, account, project_id):
+        raise refusal("prevent_anon_denied")
+    refuse_illegal_labels(asked)
+    return real_path, project_id
+
+
+def _refuse_target(site: Site, real_path: bytes, project_id: str, asked: ImportParameters) -> None:
+    """Contract 1.2, steps 8 and 9."""
+    _refuse_folder(real_path)
+    _refuse_taken_label(site, project_id, asked)
+
+
 def _accepted_path(site: Site, account: Account, asked: ImportParameters) -> bytes:
     """Contract 1.2, steps 3 to 6; whether a path exists is told only to those who may edit its project."""
     root = site.settings.inbox_path
@@ -230,14 +251,15 @@ def _insert(
     asked: ImportParameters,
     real_path: bytes,
     project_id: str,
+    same_key: str,
     source: str,
     only: Sequence[bytes],
+    note: Callable[[Connection, int], None] | None,
 ) -> Filed:
-    same_key = _same_key(account.login, real_path, asked.recorded, only)
     with site.catalog.write() as connection:
-        for other in requests.active(connection):
-            if other["same_key"] == same_key:
-                return Filed(other["id"], existing=True)
+        first = requests.active_of(connection, same_key)
+        if first is not None:
+            return Filed(first, existing=True)
         subject = commits.find_subject(connection, project_id, asked.subject_label) if asked.subject_label else None
         values = {
             "username": account.login,
@@ -257,6 +279,8 @@ def _insert(
         request_id = requests.insert(connection, values, only)
         detail = {"project": project_id, "source": source} | ({"prevent_anon": True} if asked.prevent_anon else {})
         site_store.record(connection, account.login, "request.file", str(request_id), **detail)
+        if note is not None:
+            note(connection, request_id)
     return Filed(request_id, existing=False)
 
 

@@ -141,7 +141,7 @@ def _facts(header: Header, asked: Asked) -> dict[str, Any]:
     return {
         **header_keys(header, asked.secret),
         "modality": known_modality(header.modality),
-        "scan_label_asked": scan_label(_text(header.series_number), header.series_instance_uid or ""),
+        "scan_label_asked": scan_label(header.series_number, header.series_instance_uid or ""),
         "instance_number": number if number is not None and abs(number) <= LARGEST_INSTANCE_NUMBER else None,
         "subject_label": identity.subject_label,
         "session_label": identity.session_label,
@@ -183,7 +183,3 @@ def _write(site: Site, fresh: list[dict[str, Any]], again: list[dict[str, Any]])
         ledger.update_rows(connection, again)
     fresh.clear()
     again.clear()
-
-
-def _text(number: int | None) -> str | None:
-    return None if number is None else str(number)

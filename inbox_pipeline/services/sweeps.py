@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.engine import RowMapping
+from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.sweeps import Decision, SeenFile, decide
@@ -20,7 +20,7 @@ from inbox_pipeline.services.requests import file_request
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import sweeps
 from inbox_pipeline.store.catalog.requests import path_digest
-from inbox_pipeline.store.inbox import FILE, InboxFolder
+from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
 
 
 @dataclass(frozen=True)
@@ -75,22 +75,40 @@ def _folders(root: Path) -> list[bytes]:
 def _sweep_folder(site: Site, account: Account, project_id: str, folder: bytes, now: float, quiet: float) -> int | None:
     """Observe a folder and file a request for what is due; return the request's id, or None.
 
+    The request names its files, so that one which arrives before the request's turn is asked for by a later sweep, and
+    only by that. What is no file (links, pipes) goes with the folder's first request.
+
     Raises:
         Rejected: the sweep user may not file it.
     """
-    files = _files(folder)
+    found = _entries(folder)
+    files = [SeenFile(e.source_path, e.size, e.mtime_ns, e.inode) for e in found if e.kind == FILE]
     decision, known = _decide(site, project_id, folder, files, now, quiet)
     request_id = None
     if decision.due:
-        parameters = [("path", os.fsdecode(folder)), ("PROJECT_ID", project_id)]
-        only = [file.source_path for file in decision.due] if known else []
-        request_id = file_request(site, account, parameters, "sweep", only).request_id
+        others = [] if known else [entry.source_path for entry in found if entry.kind != FILE]
+        request_id = _file(site, account, project_id, folder, decision.due, others)
     with site.catalog.write() as connection:
         sweeps.remember(connection, project_id, path_digest(folder), folder, decision.observation)
-        if request_id is not None:
-            keyed = [(_file_key(folder, file), file) for file in decision.due]
-            sweeps.remember_asked(connection, project_id, keyed, request_id)
     return request_id
+
+
+def _file(
+    site: Site, account: Account, project_id: str, folder: bytes, due: Sequence[SeenFile], others: Sequence[bytes]
+) -> int:
+    """File a request for files and remember in the same transaction that they were asked for; return its id."""
+
+    def remember(connection: Connection, request_id: int) -> None:
+        keyed = [(_file_key(folder, file), file) for file in due]
+        sweeps.remember_asked(connection, project_id, keyed, request_id)
+
+    parameters = [("path", os.fsdecode(folder)), ("PROJECT_ID", project_id)]
+    only = [*(file.source_path for file in due), *others]
+    filed = file_request(site, account, parameters, "sweep", only, remember)
+    if filed.existing:
+        with site.catalog.write() as connection:
+            remember(connection, filed.request_id)
+    return filed.request_id
 
 
 def _decide(
@@ -105,14 +123,10 @@ def _decide(
     return decide(before, files, imported, now, quiet), bool(asked)
 
 
-def _files(folder: bytes) -> list[SeenFile]:
+def _entries(folder: bytes) -> list[Entry]:
     try:
         with InboxFolder(folder) as opened:
-            return [
-                SeenFile(entry.source_path, entry.size, entry.mtime_ns, entry.inode)
-                for entry in opened.walk()
-                if entry.kind == FILE
-            ]
+            return list(opened.walk())
     except OSError:
         return []
 

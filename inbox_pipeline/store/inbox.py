@@ -122,12 +122,12 @@ class InboxFolder:
             stack.extend(reversed(folders))
 
     def entry(self, source_path: bytes) -> Entry | None:
-        """Return the entry of one path, or None when there is nothing or a folder."""
+        """Return the entry of one path, `unreadable` for a folder, or None when there is nothing."""
         try:
             info = os.stat(self._name(source_path), dir_fd=self._enter(source_path), follow_symlinks=False)
         except OSError:
             return None
-        return None if stat.S_ISDIR(info.st_mode) else self._entry(source_path, info)
+        return Entry(source_path, UNREADABLE) if stat.S_ISDIR(info.st_mode) else self._entry(source_path, info)
 
     @contextmanager
     def open(self, source_path: bytes) -> Iterator[BinaryIO]:
@@ -183,11 +183,13 @@ class InboxFolder:
         return Entry(path, kind, info.st_size, info.st_mtime_ns, file_inode(info))
 
     def _link_kind(self, path: bytes) -> str:
-        whole = self.real_path.rstrip(b"/") + b"/" + path
-        if not Path(os.fsdecode(whole)).exists():
+        """Return where a link leads; one that cannot be followed to its end counts as broken, whatever the cause."""
+        folder = self.real_path.rstrip(b"/") + b"/"
+        try:
+            target = os.path.realpath(folder + path, strict=True)
+        except OSError:
             return LINK_BROKEN
-        inside = os.path.realpath(whole).startswith(self.real_path.rstrip(b"/") + b"/")
-        return LINK_INSIDE if inside else LINK_OUTSIDE
+        return LINK_INSIDE if target.startswith(folder) else LINK_OUTSIDE
 
     def _enter(self, source_path: bytes) -> int:
         """Return a handle on the folder of a path; the last one is kept open, since files come folder by folder."""

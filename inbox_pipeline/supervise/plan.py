@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -47,6 +48,13 @@ def choose_places(settings: Settings) -> Places:
     port = _free_port(settings.host, settings.port, "PORT")
     dagster_port = _free_port(LOOPBACK, settings.dagster_port, "DAGSTER_PORT")
     return Places(port, dagster_port, _socket_path(settings), settings.dagster_home / "workspace.yaml")
+
+
+def leave_places(settings: Settings, places: Places) -> None:
+    """Remove the code server's socket, and its folder where that is not HOME's."""
+    places.code_socket.unlink(missing_ok=True)
+    if places.code_socket.parent != settings.dagster_home:
+        places.code_socket.parent.rmdir()
 
 
 def code_server(places: Places) -> Recipe:
@@ -125,8 +133,11 @@ def _free_port(host: str, port: int, name: str) -> int:
 
 
 def _socket_path(settings: Settings) -> Path:
-    """Return the code server's socket: in HOME, or in a private folder where HOME's path is too long for a socket."""
+    """Return the code server's socket: in HOME, or in a private folder where HOME's path cannot serve.
+
+    It may be too long for a socket, or hold what gRPC, which takes the path as a URI, reads differently.
+    """
     path = settings.dagster_home / "code.sock"
-    if len(str(path).encode()) <= SOCKET_PATH_BYTES:
+    if len(str(path).encode()) <= SOCKET_PATH_BYTES and quote(str(path)) == str(path):
         return path
     return Path(tempfile.mkdtemp(prefix="inbox-pipeline-")) / "code.sock"

@@ -101,7 +101,7 @@ class _Run:
         finally:
             self.settings.address_file.unlink(missing_ok=True)
             self.family.stop()
-            self.places.code_socket.unlink(missing_ok=True)
+            plan.leave_places(self.settings, self.places)
         return self.code
 
     def _start(self) -> bool:

@@ -45,8 +45,9 @@ class ResponseBroken(Exception):
 
 @dataclass
 class Exchange:
-    """One request and its answer."""
+    """One request and its answer; `method` is one of `METHODS` or `OTHER`."""
 
+    method: str
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     cookies: list[str] = field(default_factory=list)
     status: int = 0
@@ -76,7 +77,8 @@ class ExchangeLayer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = scope["inbox_exchange"] = Exchange()
+        exchange = Exchange(scope["method"] if scope["method"] in METHODS else "OTHER")
+        scope = {**scope, "method": _asked(scope["method"]), "inbox_exchange": exchange}
         try:
             await self._guarded(scope, _limited(receive, scope), _decorated(send, exchange), exchange)
         finally:
@@ -96,12 +98,16 @@ class ExchangeLayer:
 
     def _record(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
-        method = scope["method"] if scope["method"] in METHODS else "OTHER"
         route = _route(scope)
-        self._metrics.observe(method, route, exchange.status, seconds)
-        fields: dict[str, Any] = {"method": method, "route": route, "status": int(exchange.status)}
+        self._metrics.observe(exchange.method, route, exchange.status, seconds)
+        fields: dict[str, Any] = {"method": exchange.method, "route": route, "status": int(exchange.status)}
         fields |= {"ms": round(seconds * 1000, 1), "request_id": exchange.request_id}
         ACCESS.info("request", extra={"fields": fields})
+
+
+def _asked(method: str) -> str:
+    """Return the method whose route answers: for HEAD that of GET, whose body is held back (RFC 9110, 9.3.2)."""
+    return "GET" if method == "HEAD" else method
 
 
 def body_limit(size: int) -> Callable[[Endpoint], Endpoint]:
@@ -130,7 +136,7 @@ def _limited(receive: Receive, scope: Scope) -> Receive:
 
 
 def _decorated(send: Send, exchange: Exchange) -> Send:
-    """Return a `send` that adds the headers of every answer and notes its status."""
+    """Return a `send` that adds the headers of every answer, notes its status, and holds back a body for HEAD."""
 
     async def decorated(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -139,6 +145,8 @@ def _decorated(send: Send, exchange: Exchange) -> Send:
             names = {name.lower() for name, _ in given}
             defaults = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in names]
             message = {**message, "headers": given + defaults + exchange.headers()}
+        elif exchange.method == "HEAD":
+            message = {**message, "body": b""}
         await send(message)
 
     return decorated

@@ -36,7 +36,7 @@ archive. It answers XNAT's DICOM Inbox requests at <code>/data/services/import</
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 def first_page(request: Request) -> Response:
     """Say what this is; Basic credentials start a session here, as clients with an alias token expect."""
     caller = identify(request)
@@ -65,13 +65,13 @@ def one_reason(code: str) -> Response:
     return page(code, _explained(code))
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"])
+@router.get("/healthz")
 def healthz() -> Response:
     """Say that this process answers."""
     return json_answer({"status": "ok"})
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"])
+@router.get("/readyz")
 def readyz(site: Served) -> Response:
     """Answer 200 if an import filed now would run, else 503 with the checks that fail."""
     failing = {name: problem for name, problem in health.readiness(site).items() if problem is not None}

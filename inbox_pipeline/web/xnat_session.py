@@ -76,12 +76,13 @@ def session(
 
 @router.delete("/data/JSESSION")
 def log_out(request: Request, site: Served) -> Response:
-    """End the session of the cookie; one that has ended already is no error."""
+    """End the session of the cookie; one that has ended already is no error, nor is Basic without a session."""
     session_id = presented_session(request)
     if session_id is None:
-        raise refusal("unauthenticated")
-    accounts.end_session(site, session_id)
-    forget_session(request)
+        current_caller(request)
+    else:
+        accounts.end_session(site, session_id)
+        forget_session(request)
     return text("")
 
 

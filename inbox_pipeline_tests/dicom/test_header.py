@@ -44,7 +44,7 @@ def test_reads_every_layout(syntax: str, shape) -> None:
     assert (got.study_instance_uid, got.series_instance_uid) == ("1.2.3", "1.2.3.4")
     assert (got.patient_name, got.patient_id, got.issuer_of_patient_id) == ("Fälschung^Anna", "P-77", "")
     assert (got.manufacturer, got.study_description, got.accession_number) == ("Müller GmbH", "Knie links", "A1")
-    assert (got.series_number, got.instance_number, got.number_of_frames) == (3, 17, 1)
+    assert (got.series_number, got.instance_number, got.number_of_frames) == ("3", 17, 1)
     assert (got.rows, got.columns, got.has_pixel_data, got.regular) == (16, 16, True, True)
     assert (got.patient_comments, got.study_comments, got.additional_patient_history) == ("Project:X", None, None)
 

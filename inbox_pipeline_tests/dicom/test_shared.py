@@ -54,9 +54,9 @@ KEYWORDS = {
     "manufacturer": "Manufacturer",
     "study_date": "StudyDate",
     "study_time": "StudyTime",
+    "series_number": "SeriesNumber",
 }
 NUMBERS = {
-    "series_number": "SeriesNumber",
     "instance_number": "InstanceNumber",
     "number_of_frames": "NumberOfFrames",
     "rows": "Rows",
@@ -86,7 +86,8 @@ def text(dataset: Dataset, keyword: str) -> str | None:
     if keyword not in dataset:
         return None
     value = dataset[keyword].value
-    joined = "\\".join(map(str, value)) if isinstance(value, pydicom.multival.MultiValue) else str(value or "")
+    values = value if isinstance(value, pydicom.multival.MultiValue) else [value]
+    joined = "\\".join("" if each is None else str(each) for each in values)
     return joined.strip(" \0")
 
 

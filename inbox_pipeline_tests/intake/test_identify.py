@@ -22,6 +22,10 @@ def header(**values: str | None) -> SimpleNamespace:
         ("subject:S1", "S1"),
         ("SUBJECT : S-1_x; Session: E", "S-1_x"),
         ("Subject:A Subject:B", "B"),
+        ("Subject:A Subject:B.c", "A"),
+        ("Subject: Subject : S1", "S1"),
+        ("Subject:\r\n S1,Subject:", "S1"),
+        ("Subject:A;subject\t:\tB_2-c;", "B_2-c"),
         ("a,Subject:S1,b", "S1"),
         ("xSubject:S1", None),
         ("Subject:S1.x", None),
@@ -88,7 +92,23 @@ def test_labels_made_from_headers_are_always_legal_folder_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "label"), [("3", "3"), (None, "1.2.3"), ("+1", "_1"), ("a/b", "1.2.3"), ("..", "1.2.3")]
+    ("number", "label"),
+    [
+        ("3", "3"),
+        ("007", "007"),
+        (" 7 ", "7"),
+        ("1_0", "1.2.3"),
+        ("1.5", "1.5"),
+        ("-3", "-3"),
+        ("DOE", "1.2.3"),
+        ("1\\2", "1"),
+        ("+1", "_1"),
+        ("1+1", "1.2.3"),
+        ("", "1.2.3"),
+        (None, "1.2.3"),
+        ("a/b", "1.2.3"),
+        ("..", "1.2.3"),
+    ],
 )
 def test_scan_labels(number: str | None, label: str) -> None:
     assert scan_label(number, "1.2.3") == label

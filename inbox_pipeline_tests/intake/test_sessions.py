@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,16 @@ def test_series_that_share_a_number_get_scan_ids_of_their_own() -> None:
     files = [facts(1), facts(2, series_key="b"), facts(3, series_key="c"), facts(4)]
     (session,) = plan_sessions(files, order(), AUTO)
     assert session.scans == {1: "1", 2: "1-MR1", 3: "1-MR2", 4: "1"}
+
+
+@pytest.mark.parametrize(
+    ("modality", "label"),
+    [("PT", "1-PT1"), ("CT", "1-CT1"), ("RTSTRUCT", "1-RT1"), ("KO", "1-OT1"), ("IVUS", "1-US1"), ("", "1-OT1")],
+)
+def test_their_letters_are_those_of_the_scan_type(modality: str, label: str) -> None:
+    files = [facts(1, modality=modality), facts(2, series_key="b", modality=modality)]
+    (session,) = plan_sessions(files, order(), AUTO)
+    assert session.scans == {1: "1", 2: label}
 
 
 def test_labels_are_compared_without_case() -> None:

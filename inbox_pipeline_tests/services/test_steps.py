@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from inbox_pipeline.errors import Cancelled, LeaseLost, Rejected
 from inbox_pipeline.services import projects, queue, requests, scripts, steps
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 
@@ -339,6 +341,39 @@ def test_the_same_request_twice_is_one_request(site: Site, admin: Account, folde
     first = requests.file_request(site, admin, [("path", str(folder)), ("PROJECT_ID", "P")])
     second = requests.file_request(site, admin, [("path", f"{folder}/"), ("PROJECT_ID", "P")])
     assert (second.request_id, second.existing) == (first.request_id, True)
+
+
+def test_the_same_request_is_known_when_it_has_taken_its_label_and_emptied_its_folder(
+    site: Site, admin: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"EXPT_LABEL": "E1", "cleanupAfterImport": "true"}
+    first = file(site, admin, folder, **asked)
+    again = []
+
+    def clean_up_and_ask(*arguments: Any) -> str:
+        state = clean_up(*arguments)
+        assert not list(folder.iterdir())
+        again.append(file(site, admin, folder, **asked))
+        return state
+
+    monkeypatch.setattr(steps, "clean_up", clean_up_and_ask)
+    run(site, first)
+    assert again == [first]
+    with pytest.raises(Rejected) as refused:
+        file(site, admin, folder, **asked)
+    assert refused.value.code == "folder_empty"
+
+
+def test_a_folder_that_vanishes_before_its_cleanup_does_not_undo_the_import(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    request_id = file(site, admin, folder, cleanupAfterImport="true")
+    for step in steps.STEPS[:3]:
+        steps.run_step(site, request_id, step, run_id="run-1")
+    folder.rename(folder.with_name("moved"))
+    steps.run_step(site, request_id, "archive", run_id="run-1")
+    answer = requests.request_json(site, request_id, admin)
+    assert (answer["status"], answer["outcome"], answer["cleanup"]) == ("Completed", "complete", "partial")
 
 
 def test_overlapping_folders_wait_for_the_first(site: Site, admin: Account, folder: Path) -> None:

@@ -50,6 +50,38 @@ def test_files_that_arrive_later_are_imported_alone(site: Site, admin: Account, 
     assert (answer["files"]["found"], answer["outcome"]) == (1, "complete")
 
 
+def test_a_file_that_arrives_before_the_requests_turn_is_imported_once(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    (folder / "link").symlink_to("nothing")
+    filed(site, NOW)
+    assert filed(site, NOW + 61) == [1]
+    save(instance(study=2, PatientID="FAKE002"), folder / "late.dcm")
+    for step in steps.STEPS:
+        steps.run_step(site, 1, step, run_id="run-1")
+    first = requests.request_json(site, 1, admin)
+    assert first["files"]["by_reason"] == {"archived": 2, "link_broken": 1}
+    assert filed(site, NOW + 100) == []
+    assert filed(site, NOW + 161) == [2]
+    for step in steps.STEPS:
+        steps.run_step(site, 2, step, run_id="run-2")
+    assert requests.request_json(site, 2, admin)["files"]["by_reason"] == {"archived": 1}
+
+
+def test_a_sweep_that_dies_after_filing_has_remembered_what_it_asked_for(
+    site: Site, admin: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filed(site, NOW)
+    with monkeypatch.context() as dying:
+        dying.setattr(sweeps.sweeps, "remember", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            filed(site, NOW + 61)
+    for step in steps.STEPS:
+        steps.run_step(site, 1, step, run_id="run-1")
+    assert filed(site, NOW + 62) == []
+    assert filed(site, NOW + 200) == []
+
+
 def test_a_clock_that_steps_back_starts_the_quiet_time_anew(site: Site, folder: Path) -> None:
     filed(site, NOW)
     assert filed(site, NOW - 3600) == []

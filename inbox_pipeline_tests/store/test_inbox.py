@@ -22,16 +22,31 @@ def test_the_walk_names_every_kind_of_entry(tmp_path: Path) -> None:
     (root / "top").write_text("x")
     os.mkfifo(root / "pipe")
     (root / "gone").symlink_to("nothing")
+    (root / "loop").symlink_to("loop")
+    (root / "overlong").symlink_to("x" * 300)
     (root / "out").symlink_to(tmp_path)
     (root / "in").symlink_to(root / "a")
     assert kinds(root) == {
         b"a/b/deep": "file",
         b"gone": "link_broken",
         b"in": "link_inside",
+        b"loop": "link_broken",
+        b"overlong": "link_broken",
         b"out": "link_leaves_folder",
         b"pipe": "special_file",
         b"top": "file",
     }
+
+
+def test_a_tree_deeper_than_any_path_is_walked_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PATH_MAX limits the paths that a call takes, not how deep folders may lie."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(50):
+        Path("d" * 100).mkdir()
+        os.chdir("d" * 100)
+    Path("file").write_text("x")
+    Path("link").symlink_to("file")
+    assert sorted(kinds(tmp_path).values()) == ["file", "link_broken"]
 
 
 def test_a_folder_replaced_by_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -84,3 +99,11 @@ def test_a_path_is_inside_only_by_its_real_place(tmp_path: Path) -> None:
     assert real is not None
     assert first_component(real, root) == "P"
     assert first_component(os.fsencode(os.path.realpath(root)), root) == ""
+
+
+def test_one_path_is_an_entry_or_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "f").write_text("x")
+    with InboxFolder(os.fsencode(tmp_path)) as opened:
+        found = [opened.entry(path) for path in (b"a/f", b"a", b"a/none", b"none/f")]
+    assert [entry and entry.kind for entry in found] == ["file", "unreadable", None, None]

@@ -146,14 +146,16 @@ def test_a_taken_port_is_refused_by_name(tmp_path: Path) -> None:
     assert "INBOX_PIPELINE_PORT" in caught.value.hint
 
 
-def test_a_long_home_gets_its_socket_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["x" * 120, "a b", "a#b", "é"])
+def test_a_home_too_long_or_odd_for_a_socket_gets_it_elsewhere(name: str, tmp_path: Path) -> None:
     free = {"INBOX_PIPELINE_PORT": "0", "INBOX_PIPELINE_DAGSTER_PORT": "0"}
-    places = plan.choose_places(read_settings(free, home=tmp_path / ("x" * 120)))
-    try:
-        assert len(str(places.code_socket)) < 100
-        assert stat.S_IMODE(places.code_socket.parent.stat().st_mode) == 0o700
-    finally:
-        places.code_socket.parent.rmdir()
+    settings = read_settings(free, home=tmp_path / name)
+    places = plan.choose_places(settings)
+    assert len(str(places.code_socket)) < 100
+    assert tmp_path not in places.code_socket.parents
+    assert stat.S_IMODE(places.code_socket.parent.stat().st_mode) == 0o700
+    plan.leave_places(settings, places)
+    assert not places.code_socket.parent.exists()
 
 
 def test_the_first_administrator_gets_a_password_that_only_the_owner_reads(tmp_path: Path) -> None:

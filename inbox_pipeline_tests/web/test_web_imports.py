@@ -181,6 +181,16 @@ def test_get_on_the_import_service_is_not_allowed(ada: Any) -> None:
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
 
 
+def test_head_is_answered_like_get(ada: Any, bob: Any, folder: Path) -> None:
+    number = _number(ada("POST", URL, params=_query(folder)))
+    response = ada("HEAD", f"/xapi/dicom/{number}")
+    assert (response.headers["content-type"], response.content) == ("application/json", b"")
+    assert int(response.headers["content-length"]) > 100
+    assert bob("HEAD", f"/xapi/dicom/{number}").status_code == 404
+    assert ada("HEAD", "/data/auth").status_code == 200
+    assert ada("HEAD", URL).status_code == 405
+
+
 def test_without_a_login_nothing_is_told_about_the_parameters(stranger: Any, site: Site, folder: Path) -> None:
     before = _requests(site)
     for query in (_query(folder), {"path": "/nowhere"}, {}):

@@ -101,6 +101,11 @@ def test_a_session_lives_until_it_is_deleted(stranger: Any) -> None:
     assert stranger("DELETE", "/data/JSESSION", headers=cookie).status_code == 200
 
 
+def test_a_client_with_basic_alone_may_end_a_session_that_it_never_had(ada: Any, stranger: Any) -> None:
+    assert ada("DELETE", "/data/JSESSION").status_code == 200
+    assert stranger("DELETE", "/data/JSESSION").status_code == 401
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_basic_on_jsession_starts_a_session(ada: Any, stranger: Any, method: str) -> None:
     response = ada(method, "/data/JSESSION")

@@ -63,6 +63,12 @@ def active(connection: Connection) -> Sequence[RowMapping]:
     return listing(connection, None, active=True)
 
 
+def active_of(connection: Connection, same_key: str) -> int | None:
+    """Return the oldest request of that key that has not ended, or None."""
+    query = sa.select(requests.c.id).where(requests.c.same_key == same_key, requests.c.status.not_in(FINAL))
+    return connection.execute(query.order_by(requests.c.id).limit(1)).scalar_one_or_none()
+
+
 def listed_files(connection: Connection, request_id: int) -> list[bytes]:
     """Return the files that a request names, in byte order."""
     query = sa.select(requested_files.c.source_path).where(requested_files.c.request_id == request_id)
