@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from inbox_pipeline.script import nodes, texts
+from inbox_pipeline.script.advice import Advice, Feature
 from inbox_pipeline.script.errors import Failure, RunError
 from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.functions.registry import Argument, Context, Function, Void
+from inbox_pipeline.script.legacy.lint import Linter42
 from inbox_pipeline.script.legacy.nodes import Definition, Edit, Statement
 from inbox_pipeline.script.legacy.parser import Parser
-from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.places import Spot, find
 from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
@@ -56,8 +57,13 @@ class Program42:
     source: Source
     statements: tuple[Statement, ...]
     language = "4.2"
-    advice: tuple[Advice, ...] = ()
+    features: tuple[Feature, ...] = ()
     version = "4.2"
+
+    @property
+    def advice(self) -> tuple[Advice, ...]:
+        """What there is to say about the script beyond errors."""
+        return Linter42(self.source, self.statements).advice
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError."""
