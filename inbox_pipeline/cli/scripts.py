@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -25,7 +25,7 @@ _REFUSING = {"error": frozenset({"error"}), "warning": frozenset({"error", "warn
 
 @click.group()
 def script() -> None:
-    """Check anonymization scripts."""
+    """Check and convert anonymization scripts."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def check(files: tuple[Path, ...], release: str | None, strict: bool, notes: boo
     if as_json:
         options.write_json([asdict(finding) for finding in shown])
     else:
-        _show(files, shown)
+        _show(shown)
+        _show_compiled(files, findings)
     _refuse(findings, _REFUSING["warning" if strict else "error"])
 
 
@@ -105,11 +106,15 @@ def _said(file: Path, advice: Advice) -> Finding:
     return Finding(str(file), *place)
 
 
-def _show(files: tuple[Path, ...], findings: list[Finding]) -> None:
-    """Write each finding with its line and a caret under the place; files without errors are named behind them."""
+def _show(findings: list[Finding], err: bool = False) -> None:
+    """Write each finding with its line and a caret under the place."""
     for finding in findings:
-        click.echo(f"{finding.file}:{finding.line}:{finding.column}: {_sentence(finding)}")
-        click.echo(f"    {finding.source.expandtabs(1)}\n    {' ' * (finding.column - 1)}^")
+        click.echo(f"{finding.file}:{finding.line}:{finding.column}: {_sentence(finding)}", err=err)
+        click.echo(f"    {finding.source.expandtabs(1)}\n    {' ' * (finding.column - 1)}^", err=err)
+
+
+def _show_compiled(files: tuple[Path, ...], findings: list[Finding]) -> None:
+    """Name the files without errors."""
     broken = {finding.file for finding in findings if finding.severity == "error"}
     for file in files:
         if str(file) not in broken:
@@ -131,5 +136,54 @@ def _refuse(findings: list[Finding], severities: frozenset[str]) -> None:
         return
     first = next((finding for finding in severe if finding.code == _NOT_COMPILED), severe[0])
     code = _NOT_COMPILED if first.code == _NOT_COMPILED else "script_faulty"
-    sentence = f"{first.file}, line {first.line}, column {first.column}: {first.sentence}."
-    raise Rejected(code, sentence, "Correct the places named.")
+    raise Rejected(code, _first(first), "Correct the places named.")
+
+
+def _first(finding: Finding) -> str:
+    return f"{finding.file}, line {finding.line}, column {finding.column}: {finding.sentence}."
+
+
+@script.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", metavar="OUT", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.")
+@options.home_option
+def convert(file: Path, output: Path | None) -> None:
+    """Write a DicomEdit 4.2 script as DicomEdit 6; - is stdin.
+
+    The new script does to root elements what the old one did, and states the lowest version that has what it uses.
+    Notes on stderr say where the meaning changes; a script that DicomEdit 6 cannot say is refused by line.
+    """
+    from inbox_pipeline.script import ScriptError  # noqa: PLC0415 - loads pydicom
+    from inbox_pipeline.script.convert import NotConvertible  # noqa: PLC0415 - as above
+    from inbox_pipeline.script.convert import convert as converted  # noqa: PLC0415 - as above
+
+    try:
+        done = converted(_text(file))
+    except ScriptError as error:
+        _stop([_fault(file, error)])
+    except NotConvertible as error:
+        _stop([_said(file, each) for each in error.refusals])
+    _show([_said(file, each) for each in done.notes], err=True)
+    if output is None:
+        click.echo(done.text, nl=False)
+    else:
+        _write(output, done.text)
+
+
+def _stop(findings: list[Finding]) -> NoReturn:
+    """Show findings on stderr and end.
+
+    Raises:
+        Rejected: `script_invalid` or `script_not_convertible`.
+    """
+    _show(findings, err=True)
+    code = _NOT_COMPILED if findings[0].code == _NOT_COMPILED else "script_not_convertible"
+    raise Rejected(code, _first(findings[0]), "Correct the places named.")
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        sentence = f"{output} cannot be written ({type(error).__name__})."
+        raise Rejected("script_not_written", sentence, "Name a file that you may write.") from None

@@ -1,9 +1,10 @@
-"""Values and conditions written as DicomEdit 6 text.
+"""Nodes written as DicomEdit 6 text.
 
-Belongs here: nodes back to text. Does not belong here: reading text, statements.
+Belongs here: values, conditions and statements back to text. Does not belong here: reading text.
 """
 
 import re
+from collections.abc import Iterator
 
 from inbox_pipeline.script import nodes
 
@@ -44,3 +45,50 @@ def _argument(name: str, index: int, value: nodes.Value) -> str:
     if isinstance(value, nodes.Literal) and index in _NUMBERS.get(name, ()) and _INTEGER.fullmatch(value.text):
         return value.text
     return written(value)
+
+
+def written_statement(node: nodes.Statement, indent: str = "") -> Iterator[str]:
+    """The lines of a statement. Branches are a ternary where the grammar allows one, else an `if` block."""
+    match node:
+        case nodes.Assign(path, value):
+            yield f"{indent}{path} := {written(value)}"
+        case nodes.AssignIf(path, value):
+            yield f"{indent}{path} ?= {written(value)}"
+        case nodes.Initialize(name, value):
+            yield f"{indent}{name} := {written(value)}"
+        case nodes.Delete(path):
+            yield f"{indent}-{path}"
+        case nodes.Call():
+            yield indent + written(node)
+        case nodes.RemoveAllPrivateTags():
+            yield f"{indent}removeAllPrivateTags"
+        case nodes.If():
+            yield from _ternary(node, indent) if _is_ternary(node) else _if_block(node, indent)
+        case _:
+            raise TypeError(type(node))
+
+
+def _is_ternary(node: nodes.If) -> bool:
+    """Whether branches are one action, or two of which the second is an `else`."""
+    conditions = [condition is not None for condition, _ in node.branches]
+    plain = (nodes.Assign, nodes.AssignIf, nodes.Initialize, nodes.Delete, nodes.Call)
+    actions = all(len(body) == 1 and isinstance(body[0], plain) for _, body in node.branches)
+    return actions and conditions in ([True], [True, False])
+
+
+def _ternary(node: nodes.If, indent: str) -> Iterator[str]:
+    actions = " : ".join(line for _, (action,) in node.branches for line in written_statement(action))
+    condition = node.branches[0][0]
+    if condition is None:
+        raise TypeError(type(condition))
+    yield f"{indent}{written_condition(condition)} ? {actions}"
+
+
+def _if_block(node: nodes.If, indent: str) -> Iterator[str]:
+    word = "if"
+    for condition, body in node.branches:
+        yield f"{indent}else {{" if condition is None else f"{indent}{word} ( {written_condition(condition)} ) {{"
+        for statement in body:
+            yield from written_statement(statement, indent + "  ")
+        yield indent + "}"
+        word = "elseif"

@@ -1,4 +1,4 @@
-"""`script check`: findings with their place on stdout, the exit code, JSON, stdin."""
+"""`script check` and `script convert`: findings with their place, exit codes, JSON, stdin, files."""
 
 from __future__ import annotations
 
@@ -79,3 +79,29 @@ def test_a_server_that_lacks_a_feature(run: Run, tmp_path: Path) -> None:
 
 def test_bytes_on_stdin_that_are_no_text(run: Run) -> None:
     assert "[script_unreadable]" in run("script", "check", "-", stdin=b"\xff\xfe").stderr
+
+
+def test_a_script_is_converted_to_stdout_or_a_file(run: Run, tmp_path: Path) -> None:
+    file, output = tmp_path / "old.das", tmp_path / "new.das"
+    file.write_text("(0010,0010) := subject\n-(XXX#,XXXX)\n")
+    done = run("script", "convert", file)
+    assert done.exit_code == 0
+    assert done.stdout == 'version "6.1"\n(0010,0010) := subject\nremoveAllPrivateTags\n'
+    assert f"{file}:2:1: note: " in done.stderr
+    assert run("script", "convert", "-", "-o", output, stdin=file.read_text()).stdout == ""
+    assert output.read_text() == done.stdout
+    assert run("script", "check", output).exit_code == 0
+    assert "[script_not_written]" in run("script", "convert", file, "-o", tmp_path / "no" / "new.das").stderr
+
+
+def test_what_cannot_be_converted_is_refused_by_place(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "old.das"
+    file.write_text('(0010,0010) := urlEncode["a"]\n-(0029,XXXX)\n')
+    done = run("script", "convert", file, "-o", tmp_path / "new.das")
+    assert (done.exit_code, done.stdout) == (7, "")
+    assert f"{file}:1:16: error: " in done.stderr
+    assert f"{file}:2:1: error: " in done.stderr
+    assert "[script_not_convertible]" in done.stderr
+    assert not (tmp_path / "new.das").exists()
+    file.write_text("(0010,0010) :=\n")
+    assert "[script_invalid]" in run("script", "convert", file).stderr
