@@ -28,7 +28,7 @@ class Holding:
     """
 
     missing: frozenset[str] = frozenset()
-    sources: tuple[TagPath, ...] = ()
+    sources: frozenset[TagPath] = frozenset()
     opaque: bool = False
     listed: bool = False
 
@@ -41,7 +41,7 @@ class Holding:
         """What is known if the value is this or the other, or is made of both."""
         return Holding(
             self.missing | other.missing,
-            self.sources + other.sources,
+            self.sources | other.sources,
             self.opaque or other.opaque,
             self.listed or other.listed,
         )
@@ -70,6 +70,7 @@ class Flow:
     tried: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
     edits: dict[str, Edit] = field(default_factory=dict)
+    deleted: tuple[TagPath, ...] = ()
     retained: tuple[TagPath, ...] | None = None
     ended: bool = False
 
@@ -84,6 +85,7 @@ class Flow:
             self.tried | facts[1],
             self.replaced,
             dict(self.edits),
+            self.deleted,
             self.retained,
         )
 
@@ -97,6 +99,7 @@ class Flow:
         self.certain = frozenset.intersection(*(branch.certain for branch in going))
         self.tried = frozenset.intersection(*(branch.tried for branch in going))
         self.replaced = frozenset.intersection(*(branch.replaced for branch in going))
+        self.deleted = tuple(path for path in going[0].deleted if all(path in branch.deleted for branch in going))
         for branch in going:
             self.edits |= branch.edits
         kept = [branch.retained for branch in going]
@@ -120,12 +123,14 @@ class Flow:
         """An element is there from now on, with another value than it had."""
         self.certain |= {str(path)}
         self.replaced |= {str(path)}
+        self.deleted = tuple(gone for gone in self.deleted if not covers(gone, path))
 
     def forget(self, path: TagPath) -> None:
         """Elements are gone from now on."""
         gone = {edit for edit, made in self.edits.items() if covers(path, made.path)}
         self.edits = {name: edit for name, edit in self.edits.items() if name not in gone}
         self.certain -= {str(path), *gone}
+        self.deleted = (*self.deleted, path)
         self.replaced |= {str(path), *gone}
 
     def use(self, path: TagPath) -> None:

@@ -162,6 +162,7 @@ class Linter:
             sentence = f"{path} may mean more than one element: := cannot assign to it, ?= can"
             self._notebook.say(node.at, ERROR, "wildcard_assigned", sentence)
         held = self._assigned(node, flow)
+        flow.deleted = tuple(gone for gone in flow.deleted if not covers(gone, path))
         if not held.missing:
             self._overwritten(path, node.at, flow)
             flow.know(path)
@@ -259,7 +260,7 @@ class Linter:
             case nodes.PathValue(path, at):
                 self._look_at_use(path, at, flow)
                 missing = frozenset() if str(path) in flow.certain else frozenset([str(path)])
-                return Holding(missing, (path,))
+                return Holding(missing, frozenset([path]))
             case nodes.Variable(name, at):
                 return self._variable(name, at, flow)
             case nodes.ListValue(members, at):
@@ -275,6 +276,8 @@ class Linter:
         look_at_path(self._notebook, path, at)
         self._look_at_creator(path, at)
         self._look_at_private(path, at, flow)
+        if any(covers(gone, path) for gone in flow.deleted):
+            self._notebook.say(at, WARNING, "deleted_before_read", f"{path} was deleted above")
         flow.use(path)
 
     def _call(self, call: nodes.Call, flow: Flow) -> Holding:
@@ -327,8 +330,8 @@ class Linter:
 
     def _look_at_hash(self, call: nodes.Call, held: list[Holding]) -> None:
         sources = [source for each in held for source in each.sources]
-        paths = [path_in(value) for value in leaves(call.arguments)] if call.name == "hashUIDList" else sources
-        known = [path for path in paths if path is not None]
+        listed = [path_in(value) for value in leaves(call.arguments)] if call.name == "hashUIDList" else sources
+        known = sorted((path for path in listed if path is not None), key=str)
         opaque = call.name == "hashUID" and any(each.opaque for each in held)
         if known and all(map(guessable, known)) and not opaque:
             names = " and ".join(dict.fromkeys(map(str, known)))
@@ -341,7 +344,7 @@ class Linter:
 
     def _result(self, call: nodes.Call, held: list[Holding], flow: Flow) -> Holding:
         """What is known of the result of a call."""
-        sources = tuple(source for each in held for source in each.sources)
+        sources = frozenset(source for each in held for source in each.sources)
         opaque = any(each.opaque for each in held) or call.name in ("newUID", "getURL", "lookup")
         missing: frozenset[str] = frozenset()
         if written(call) in flow.certain:

@@ -196,3 +196,17 @@ def test_cases_of_4_2_hold_for_the_converted_scripts() -> None:
 
     for case in (case for case in cases() if case.get("dialect") == "4.2" and "urlEncode" not in case["script"]):
         assert list(problems(case | {"script": convert(case["script"]).text})) == []
+
+
+def test_variables_made_of_each_other_are_converted_or_refused_in_bounded_time() -> None:
+    nested = [f"v{n} := replace[v{n - 1}, v{n - 1}, v{n - 1}]" for n in range(1, 40)]
+    text = "\n".join(['v0 := "a"', *nested, "(0010,0010) := v39"])
+    assert compile_script(convert(text).text).version == "6.1"
+    with pytest.raises(NotConvertible):
+        convert(text.replace('"a"', "substring[subject, 0, 1]"))
+
+
+def test_variables_made_of_each_other_end_the_old_script_in_bounded_time() -> None:
+    nested = [f"v{n} := replace[v{n - 1}, v{n - 1}, v{n - 1}]" for n in range(1, 40)]
+    with pytest.raises(RunError, match="nested too deeply"):
+        compile_script("\n".join(['v0 := "a"', *nested, "(0010,0010) := v39"])).apply(Dataset(), {})

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from inbox_pipeline.script import DEFAULT_SITE_SCRIPT, compile_script
+from inbox_pipeline.script import DEFAULT_SITE_SCRIPT, ScriptError, compile_script
 from inbox_pipeline.script.advice import Advice, server
+from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.lint import EDITING
 
 from .test_shared_cases import cases
@@ -54,6 +57,8 @@ FAULTS = [
     ("6.6", "removeTags[{(0010,0010), (0010,0011)}]", (2, 26), "unknown_tag"),
     ("6.6", 'hashUIDList["*/(0010,0011)"]', (2, 13), "unknown_tag"),
     ("6.6", "-(0011,{ACME, Inc.}01)", (2, 1), "creator_not_portable"),
+    ("6.6", "-(0010,0020)\n(0010,0010) := (0010,0020)", (3, 16), "deleted_before_read"),
+    ("6.6", "removeTags[*/(0010,00XX)]\nv := (0010,0020)", (3, 6), "deleted_before_read"),
     ("6.6", "removeAllPrivateTags\nv := (0011,{ACME}01)", (3, 6), "private_removed"),
     ("6.6", "retainPrivateTags[(0011,{ACME}02)]\nv := (0011,{ACME}01)", (3, 6), "private_removed"),
     ("6.6", "removeAllPrivateTags\nretainPrivateTags[(0011,{ACME}02)]", (3, 19), "private_removed"),
@@ -162,8 +167,6 @@ def test_what_is_no_release_of_xnat_is_refused(release: str) -> None:
 
 
 def test_functions_without_result_are_known() -> None:
-    from inbox_pipeline.script.functions import FUNCTIONS
-
     assert FUNCTIONS.keys() >= EDITING
 
 
@@ -177,3 +180,37 @@ def test_no_case_that_runs_is_said_to_fail() -> None:
         if advice.severity == "error"
     ]
     assert wrong == []
+
+
+_PARTS = st.sampled_from(
+    [
+        *("(0010,0010)", "(0010,00XX)", "*", "*/(0010,0010)", "(0040,0275)[0]/(0010,0010)", "(0011,{A}01)", "+/.", "v"),
+        *('"(0010,0010)"', '"a"', '"[a"', '"%"', "3", "subject", "{}", "{v, *}", "newUID[]", "match[v, v, v]"),
+        *("hashUID[v]", "collectValues[*]", "format[v, v]", "concatenate[w, w]", "removeTags[]", 'set["*", v]', "w"),
+    ]
+)
+_STATEMENTS = st.one_of(
+    st.tuples(_PARTS, st.sampled_from([":=", "?="]), _PARTS).map(" ".join),
+    st.tuples(_PARTS, st.sampled_from(["=", "!~", "~"]), _PARTS, st.just("? v :="), _PARTS).map(" ".join),
+    _PARTS.map("if ( {0} = {0} ) {{\n w := {0}\n}}".format),
+    st.sampled_from([*(f"{name}[v, (0010,0010), v]" for name in FUNCTIONS), "reject[]", "-(0010,00XX)", "echo", "-*"]),
+    st.just("removeAllPrivateTags"),
+)
+
+
+@given(st.lists(_STATEMENTS, max_size=6).map("\n".join))
+@settings(max_examples=300, deadline=None)
+def test_whatever_compiles_can_be_checked(text: str) -> None:
+    for version in ('version "6.7"\n', ""):
+        try:
+            script = compile_script(version + text)
+        except ScriptError:
+            continue
+        assert all(1 <= each.line <= len(text.splitlines()) + 1 for each in script.advice)
+
+
+@pytest.mark.parametrize("version", ["", 'version "6.7"\n'])
+def test_variables_made_of_each_other_are_checked_in_bounded_time(version: str) -> None:
+    doubled = "\n".join(f"v{n} := replace[v{n - 1}, v{n - 1}, v{n - 1}]" for n in range(1, 60))
+    script = compile_script(f"{version}v0 := (0010,0010)\n{doubled}\n(0010,0010) := v59")
+    assert {each.severity for each in script.advice} <= {"note"}

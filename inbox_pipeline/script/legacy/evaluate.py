@@ -24,6 +24,9 @@ from inbox_pipeline.script.tokens import Tokenizer
 
 _SHARED = ("substring", "format", "lowercase", "uppercase", "getURL", "replace", "match", "hashUID")
 _MAX_DEPTH = 50
+_MAX_VALUES = 100_000
+"""How many values the variables of one statement may stand for."""
+
 _META = 2
 
 
@@ -86,7 +89,7 @@ class Evaluator42:
             if isinstance(statement, Definition):
                 self._variables.setdefault(statement.name.lower(), statement.value)
         self._variables |= {name.lower(): nodes.Literal(text, 0) for name, text in supplied.items()}
-        self._depth = 0
+        self._depth = self._count = 0
 
     def run(self) -> None:
         """Decide on every element, then edit. Raises RunError."""
@@ -111,6 +114,7 @@ class Evaluator42:
 
     def _decide(self, edit: Edit, decisions: "dict[tuple[int, int], Decision]") -> None:
         """Add what a statement does to elements that no earlier one has decided on."""
+        self._count = 0
         spots = [spot for spot in self._spots(edit) if (id(spot.level), spot.tag) not in decisions]
         if not spots or not all(self._holds(condition) for condition in edit.conditions):
             return
@@ -142,7 +146,8 @@ class Evaluator42:
         if isinstance(node, nodes.PathValue):
             return node.path
         self._depth += 1
-        if self._depth > _MAX_DEPTH:
+        self._count += 1
+        if self._depth > _MAX_DEPTH or self._count > _MAX_VALUES:
             raise Failure("variables are defined by each other in a circle, or nested too deeply")
         try:
             return self._variable(node) if isinstance(node, nodes.Variable) else self._result(node)

@@ -58,20 +58,20 @@ class Linter42:
         self._definitions.setdefault(name, node)
 
     def _look_at_circle(self, node: Definition) -> None:
-        if self._in_circle(node.value, frozenset([node.name.lower()])):
+        if node.name.lower() in self._needed_by(node.value):
             sentence = f"the variable {node.name} is defined by itself"
             self._notebook.say(node.at, ERROR, "circular", sentence)
 
-    def _in_circle(self, value: nodes.Value, above: frozenset[str]) -> bool:
-        if isinstance(value, nodes.Call):
-            return any(self._in_circle(argument, above) for argument in value.arguments)
-        if not isinstance(value, nodes.Variable):
-            return False
-        name = value.name.lower()
-        if name in above:
-            return True
-        definition = self._definitions.get(name)
-        return definition is not None and self._in_circle(definition.value, above | {name})
+    def _needed_by(self, value: nodes.Value) -> set[str]:
+        """The variables that a value is made of, by way of others too."""
+        found: set[str] = set()
+        waiting = names_in(value)
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name in self._definitions:
+                waiting += names_in(self._definitions[name].value)
+            found.add(name)
+        return found
 
     def _edit(self, node: Edit) -> None:
         path = TagPath((node.tag,))
@@ -142,6 +142,13 @@ class Linter42:
                 sentence = "DicomEdit 4.2 edits the root alone: what lies in sequences stays as it is"
                 self._notebook.say(edit.at, NOTE, "root_only", sentence)
                 return
+
+
+def names_in(value: nodes.Value) -> list[str]:
+    """The variables in a value, in lower case."""
+    if isinstance(value, nodes.Call):
+        return [name for argument in value.arguments for name in names_in(argument)]
+    return [value.name.lower()] if isinstance(value, nodes.Variable) else []
 
 
 def covers(wide: Tag, narrow: Tag) -> bool:

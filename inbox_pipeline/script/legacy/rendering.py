@@ -11,6 +11,7 @@ from inbox_pipeline.script import nodes
 from inbox_pipeline.script.advice import ERROR, Notebook
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.functions import text
+from inbox_pipeline.script.legacy.lint import names_in
 from inbox_pipeline.script.legacy.nodes import Definition
 from inbox_pipeline.script.lint import SUPPLIED
 from inbox_pipeline.script.literals import vr_of
@@ -51,6 +52,7 @@ class Renderer:
         self._definitions = definitions
         self._depth = self._count = 0
         self._names = {name: _allowed(definition.name) for name, definition in definitions.items()}
+        self._judgements: dict[tuple[str, str], bool] = {}
         self.captures: dict[Tag, str] = {}
         self.edited: list[Tag] = []
 
@@ -69,7 +71,7 @@ class Renderer:
         definition = self._definitions[name]
         if name in ordered or not self._is_set_early(name):
             return
-        for needed in _variables(definition.value):
+        for needed in names_in(definition.value):
             if needed in self._definitions:
                 self._hoist(needed, ordered)
         self._count = 0
@@ -162,52 +164,47 @@ class Renderer:
         pattern = condition.operator != "~" or _usable(lambda: compiled(_literal(condition.right)))
         return pattern and self.total(condition.left) and self.total(condition.right)
 
-    def total(self, value: nodes.Value, depth: int = 0) -> bool:
+    def total(self, value: nodes.Value) -> bool:
         """Whether evaluating a 4.2 value fails on no data set."""
         match value:
             case nodes.Variable(name):
-                definition = self._definitions.get(name.lower())
-                if name.lower() in SUPPLIED or definition is None:
-                    return name.lower() in SUPPLIED
-                return depth < _MAX_DEPTH and self.total(definition.value, depth + 1)
+                return name.lower() in SUPPLIED or self._judged("total", name.lower(), self.total)
             case nodes.Call(name, arguments):
                 known = name in _NEVER_FAIL or (name in _NEED_VALUES and not any(map(self.nullable, arguments)))
                 good = name != "format" or _usable(lambda: text.formatted(_literal(arguments[0]), []))
                 fits = name != "match" or _usable(lambda: _match(arguments))
-                return known and good and fits and all(self.total(argument, depth) for argument in arguments)
+                return known and good and fits and all(map(self.total, arguments))
         return True
 
-    def nullable(self, value: nodes.Value, depth: int = 0) -> bool:
+    def nullable(self, value: nodes.Value) -> bool:
         """Whether a 4.2 value may be no value."""
         match value:
             case nodes.PathValue():
                 return True
             case nodes.Variable(name):
-                definition = self._definitions.get(name.lower())
-                if definition is None or name.lower() in SUPPLIED or depth > _MAX_DEPTH:
-                    return False
-                return self.nullable(definition.value, depth + 1)
+                return name.lower() not in SUPPLIED and self._judged("nullable", name.lower(), self.nullable)
             case nodes.Call(name, arguments):
-                return name == "match" or (name == "hashUID" and self.nullable(arguments[0], depth))
+                return name == "match" or (name == "hashUID" and self.nullable(arguments[0]))
         return False
 
-    def _is_fresh(self, value: nodes.Value, depth: int = 0) -> bool:
+    def _is_fresh(self, value: nodes.Value) -> bool:
         """Whether a value is another one each time it is evaluated."""
         if isinstance(value, nodes.Call):
-            return value.name == "newUID" or any(self._is_fresh(argument, depth) for argument in value.arguments)
-        definition = self._definitions.get(value.name.lower()) if isinstance(value, nodes.Variable) else None
-        return definition is not None and depth < _MAX_DEPTH and self._is_fresh(definition.value, depth + 1)
+            return value.name == "newUID" or any(map(self._is_fresh, value.arguments))
+        return isinstance(value, nodes.Variable) and self._judged("fresh", value.name.lower(), self._is_fresh)
+
+    def _judged(self, question: str, name: str, judge: Callable[[nodes.Value], bool]) -> bool:
+        """What is so of a defined variable; nothing is of one that is not defined, or by itself."""
+        if (question, name) not in self._judgements:
+            self._judgements[question, name] = False
+            definition = self._definitions.get(name)
+            self._judgements[question, name] = definition is not None and judge(definition.value)
+        return self._judgements[question, name]
 
 
 def _allowed(name: str) -> str:
     """A name that DicomEdit 6 can read."""
     return f"{name}_" if name in RESERVED or name in ("x", "X") else name
-
-
-def _variables(value: nodes.Value) -> list[str]:
-    if isinstance(value, nodes.Call):
-        return [name for argument in value.arguments for name in _variables(argument)]
-    return [value.name.lower()] if isinstance(value, nodes.Variable) else []
 
 
 def _literal(value: nodes.Value) -> str:
