@@ -57,7 +57,7 @@ def check(files: tuple[Path, ...], release: str | None, strict: bool, notes: boo
     """
     xnat = None if release is None else _server(release)
     findings = [finding for file in files for finding in _findings(file, xnat)]
-    shown = [finding for finding in findings if as_json or notes or finding.severity != "note"]
+    shown = [finding for finding in findings if notes or finding.severity != "note"]
     if as_json:
         options.write_json([asdict(finding) for finding in shown])
     else:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from inbox_pipeline.script import nodes
-from inbox_pipeline.script.advice import NOTE, Advice, Notebook
+from inbox_pipeline.script.advice import ERROR, NOTE, WARNING, Advice, Notebook
 from inbox_pipeline.script.legacy import program
 from inbox_pipeline.script.legacy.comments import Comments
 from inbox_pipeline.script.legacy.lint import covers
@@ -23,7 +23,7 @@ from inbox_pipeline.script.lint import SUPPLIED
 from inbox_pipeline.script.literals import vr_of
 from inbox_pipeline.script.script import compile_script
 from inbox_pipeline.script.source import Source
-from inbox_pipeline.script.tagpath import Tag, TagPath
+from inbox_pipeline.script.tagpath import Digits, Tag, TagPath
 from inbox_pipeline.script.writing import written, written_condition, written_statement
 
 _OLDEST, _NEWEST = "6.1", "6.7"
@@ -57,7 +57,7 @@ def convert(text: str) -> Conversion:
         Renderer(notebook, {}).refuse(0, "this script states a version: it is DicomEdit 6 already")
         raise NotConvertible(notebook.advice)
     lines = Converter(source, notebook).lines()
-    refusals = tuple(each for each in notebook.advice if each.severity != NOTE)
+    refusals = tuple(each for each in notebook.advice if each.severity == ERROR)
     if refusals:
         raise NotConvertible(refusals)
     version = _version(lines)
@@ -118,7 +118,8 @@ class Converter:
     def _live(self, edits: list[Edit]) -> list[Edit]:
         """The edits that can apply to anything; for the others it is said which earlier one always wins."""
         live: list[Edit] = []
-        for edit in edits:
+        rest_goes = any(_all_private(edit) and not edit.conditions for edit in edits)
+        for edit in (self._public_only(edit, rest_goes) for edit in edits):
             self._look_at_tag(edit)
             winners = (earlier for earlier in live if _always_wins(earlier, edit))
             safe = all(map(self._renderer.safe, edit.conditions))
@@ -130,12 +131,20 @@ class Converter:
             self._note(edit.at, f"left out: line {line} always decides on {edit.tag} first")
         return live
 
+    def _public_only(self, edit: Edit, rest_goes: bool) -> Edit:
+        """A statement on groups that end in X as one on public groups; `rest_goes` if private elements go anyway."""
+        group = edit.tag.group.text
+        if not group.endswith("X"):
+            return edit
+        if edit.value is not None or not rest_goes:
+            sentence = f"private elements of the groups {group} are not meant any more: DicomEdit 6 needs their creator"
+            self._notebook.say(edit.at, WARNING, "meaning_changes", sentence)
+        return replace(edit, tag=Tag(Digits.of(f"{group[:3]}@"), edit.tag.element))
+
     def _look_at_tag(self, edit: Edit) -> None:
         tag = edit.tag
         private = tag.group.text[-1] in "13579BDF#"
-        if tag.group.text.endswith("X"):
-            self._refuse(edit, "a group that ends in X means public and private elements at once; use @ or #")
-        elif private and not tag.exact and not _all_private(edit):
+        if private and not tag.exact and not _all_private(edit):
             self._refuse(edit, "DicomEdit 6 means private elements by their creator, which is not known here")
 
     def _blocks(self) -> Iterator[tuple[list[int], Statements]]:

@@ -15,7 +15,7 @@ from .test_shared_cases import cases
 VARIABLES = {"project": "P", "subject": "S", "session": "E"}
 TAGS = [0x00100010, 0x00100020, 0x00100030, 0x00080060, 0x0008103E, 0x00200052, 0x00104000, 0x00290010, 0x00291019]
 PUBLIC = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in TAGS if not tag >> 16 & 1]
-WILD = ["(0010,00XX)", "(0010,XXXX)", "(0008,XX@X)", "(0010,00@0)", "(00@0,0@XX)"]
+WILD = ["(0010,00XX)", "(0010,XXXX)", "(0008,XX@X)", "(0010,00@0)", "(00@0,0@XX)", "(00XX,003X)", "(0X1X,004X)"]
 PRIVATE = ["(0029,1019)", "(0029,0010)", "(XXX#,XXXX)"]
 
 
@@ -99,6 +99,7 @@ CONVERTED = [
     ('(0008,002X) := ""', "6.5", '(0008,002X) ?= ""'),
     ("-(50X0,XXXX)", "6.1", "-(50X0,XXXX)"),
     ("-(XXX#,XXXX)", "6.1", "removeAllPrivateTags"),
+    ("-(60XX,3000)\n-(XXX#,XXXX)", "6.1", "-(60X@,3000)\nremoveAllPrivateTags"),
     ("-(0029,1019)", "6.3", 'delete["(0029,1019)"]'),
     ('(0010,0010) := "a"\n(0010,0010) := "b"', "6.1", '(0010,0010) := "a"'),
     (
@@ -123,6 +124,7 @@ CONVERTED = [
     ),
     ('echo := "a"\n(0008,1030) := Echo', "6.1", 'echo_ := "a"\n(0008,1030) := echo_'),
     ("s := substring[subject, 0, 1]\n(0010,0010) := S", "6.1", "(0010,0010) := substring[subject, 0, 1]"),
+    ('// about it\n(0010,0010) := a\na := "b"', "6.1", '// about it\na := "b"\n(0010,0010) := a'),
     (
         "// about it\n\n// a name\n(0010,0010) := subject // from XNAT\n\n// end",
         "6.1",
@@ -145,7 +147,6 @@ REFUSED = [
     ('(0010,0010) := "a\\tb"', (1, 16), "escape"),
     ("-(0029,XXXX)", (1, 1), "creator"),
     ("(0010,0010) := (0029,1019)", (1, 16), "creator"),
-    ("-(00XX,0010)", (1, 1), "ends in X"),
     ('(0010,00XX) := ""\n-(0010,XXXX)', (2, 1), "line 1"),
     ('(0029,1019) := ""\n-(XXX#,XXXX)', (1, 1), "private"),
     ('(0008,0060) = "MR" : -(0029,1019)\n(0029,1019) := ""', (1, 22), "was there"),
@@ -178,6 +179,7 @@ def test_every_refusal_is_given_at_once() -> None:
         ('(0010,0010) := "a"\n-(0010,0010)', 2, "left out: line 1"),
         ('Subject := "a"\n(0010,0010) := subject', 1, "supplied"),
         ('a := "a"\nA := "b"', 2, "defined above"),
+        ("-(50XX,XXXX)", 1, "private elements of the groups 50XX"),
     ],
 )
 def test_a_change_of_meaning_is_noted(text: str, line: int, word: str) -> None:

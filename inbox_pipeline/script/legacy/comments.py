@@ -57,8 +57,8 @@ class Comments:
 
 
 def _header(lines: list[str]) -> tuple[list[str], list[str]]:
-    """Comments up to the last blank line, and those behind it."""
-    end = max((number for number, line in enumerate(lines, 1) if not line), default=0)
+    """Comments up to the last blank line, and those behind it; without a blank line all are of the first kind."""
+    end = max((number for number, line in enumerate(lines, 1) if not line), default=len(lines))
     return lines[:end], lines[end:]
 
 
