@@ -7,16 +7,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from inbox_pipeline.script import nodes
+from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.literals import leaves, path_in
+from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.tagpath import EVERY_ITEM, Digits, Levels, Tag, TagPath
 from inbox_pipeline.script.writing import written, written_condition
 
-Facts = tuple[frozenset[str], frozenset[str]]
-"""Values, as written, that are not null; and those that an expression has been tried on."""
-
-NOTHING: Facts = frozenset(), frozenset()
-
 _ANYTHING = frozenset([".*", ".+", r"[\s\S]*", r"[\s\S]+"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Values, as written, of which something has been proved.
+
+    `certain` are not null, an expression has matched those `tried`, and those `filled` are no empty text.
+    """
+
+    certain: frozenset[str] = frozenset()
+    tried: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
+
+    def and_also(self, other: "Facts") -> "Facts":
+        """What is proved here or there."""
+        return Facts(self.certain | other.certain, self.tried | other.tried, self.filled | other.filled)
+
+
+NOTHING = Facts()
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,7 @@ class Flow:
     perhaps: dict[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
     certain: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
     edits: dict[str, Edit] = field(default_factory=dict)
     deleted: tuple[TagPath, ...] = ()
@@ -81,8 +98,9 @@ class Flow:
             self.conditions | conditions,
             dict(self.variables),
             dict(self.perhaps),
-            self.certain | facts[0],
-            self.tried | facts[1],
+            self.certain | facts.certain,
+            self.tried | facts.tried,
+            self.filled | facts.filled,
             self.replaced,
             dict(self.edits),
             self.deleted,
@@ -98,6 +116,7 @@ class Flow:
         self._join_variables(going)
         self.certain = frozenset.intersection(*(branch.certain for branch in going))
         self.tried = frozenset.intersection(*(branch.tried for branch in going))
+        self.filled = frozenset.intersection(*(branch.filled for branch in going))
         self.replaced = frozenset.intersection(*(branch.replaced for branch in going))
         self.deleted = tuple(path for path in going[0].deleted if all(path in branch.deleted for branch in going))
         for branch in going:
@@ -161,20 +180,40 @@ def facts_of(condition: nodes.Condition, holds: bool) -> Facts:
     """What follows from a condition that holds, or that does not."""
     if isinstance(condition, nodes.Call):
         return _facts_of_call(condition) if holds else NOTHING
+    left, right = condition.left, condition.right
     if condition.operator.startswith("!") == holds:
-        return NOTHING
-    certain = frozenset(written(value) for value in _with_arguments(condition.left, condition.right))
-    pattern = condition.right
-    trivial = not condition.operator.endswith("~") or (isinstance(pattern, nodes.Literal) and pattern.text in _ANYTHING)
-    return certain, frozenset() if trivial else frozenset([written(condition.left)])
+        blank = condition.operator.endswith("=") and isinstance(right, nodes.Literal) and not right.text
+        return Facts(filled=frozenset([written(left)] if blank else []))
+    certain = frozenset(written(value) for value in _with_arguments(left, right))
+    if condition.operator.endswith("~"):
+        return Facts(certain, *_facts_of_match(left, right))
+    filled = isinstance(right, nodes.Literal) and right.text != ""
+    return Facts(certain, filled=frozenset([written(left)] if filled else []))
+
+
+def _facts_of_match(text: nodes.Value, pattern: nodes.Value) -> tuple[frozenset[str], frozenset[str]]:
+    """What an expression that matches a text says: that it has been tried, and that the text is not empty."""
+    name = frozenset([written(text)])
+    known = pattern.text if isinstance(pattern, nodes.Literal) else None
+    blank = known is not None and _takes_blank(known)
+    return frozenset() if known in _ANYTHING else name, frozenset() if blank else name
+
+
+def _takes_blank(pattern: str) -> bool:
+    try:
+        return compiled(pattern).whole("")
+    except Failure:
+        return False
 
 
 def _facts_of_call(call: nodes.Call) -> Facts:
     if call.name == "isPresent":
         paths = (path_in(value) for value in leaves(call.arguments))
-        return frozenset(str(path) for path in paths if path is not None), frozenset()
+        return Facts(frozenset(str(path) for path in paths if path is not None))
     certain = frozenset(written(value) for value in _with_arguments(*call.arguments))
-    return certain, frozenset(map(written, call.arguments[:1])) if call.name == "ismatch" else frozenset()
+    if call.name == "ismatch":
+        return Facts(certain, *_facts_of_match(*call.arguments))
+    return Facts(certain)
 
 
 def _with_arguments(*given: nodes.Value) -> Iterator[nodes.Value]:

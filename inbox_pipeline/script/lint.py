@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from inbox_pipeline.script import nodes
 from inbox_pipeline.script.advice import ERROR, NOTE, WARNING, Advice, Feature, Notebook
-from inbox_pipeline.script.flow import NOTHING, Edit, Flow, Holding, covers, facts_of, key_of
+from inbox_pipeline.script.flow import NOTHING, Edit, Facts, Flow, Holding, covers, facts_of, key_of
 from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.literals import (
     guessable,
@@ -103,25 +103,25 @@ class Linter:
     def _branches(self, node: nodes.If, flow: Flow) -> None:
         if self._notebook.source.text.startswith("if", node.at):
             self._notebook.uses(node.at, "6.4", "an if block")
-        certain, tried = flow.certain, flow.tried
+        known = NOTHING
         branches: list[Flow] = []
         before: list[nodes.Condition | None] = []
         for number, (condition, statements) in enumerate(node.branches):
             under = key_of(condition, tuple(before))
-            facts = self._condition(condition, flow.branch(node.at, frozenset(), (certain, tried)))
-            branch = flow.branch(node.at + number, under, (certain | facts[0], facts[1]))
+            facts = self._condition(condition, flow.branch(node.at, frozenset(), known))
+            branch = flow.branch(node.at + number, under, known.and_also(facts))
             self._run(statements, branch)
             branches.append(branch)
-            certain |= facts_of(condition, holds=False)[0] if condition is not None else frozenset()
+            known = known.and_also(NOTHING if condition is None else facts_of(condition, holds=False))
             before.append(condition)
         if node.branches[-1][0] is not None:
-            branches.append(flow.branch(-node.at, key_of(None, tuple(before)), (certain, tried)))
+            branches.append(flow.branch(-node.at, key_of(None, tuple(before)), known))
         flow.join(branches)
 
-    def _condition(self, condition: nodes.Condition | None, flow: Flow) -> tuple[frozenset[str], frozenset[str]]:
+    def _condition(self, condition: nodes.Condition | None, flow: Flow) -> Facts:
         """Look at a condition; what follows if it holds."""
         if condition is None:
-            return frozenset(), frozenset()
+            return NOTHING
         if isinstance(condition, nodes.Call):
             self._notebook.uses(condition.at, "6.7", "a function call as a condition")
             if condition.name in EDITING:
@@ -205,6 +205,7 @@ class Linter:
             look_at_read(self._notebook, value.path, value.at)
         flow.certain -= {name}
         flow.tried -= {name}
+        flow.filled -= {name}
         flow.variables[name] = held
 
     def _gone(self, path: TagPath, at: int, flow: Flow) -> None:
@@ -310,7 +311,15 @@ class Linter:
         held = self._value(value, flow) if spreads and _listed(value, flow) else self._text(value, flow)
         if held.missing and call.name not in _TAKING_NULL and call.name != "set":
             self._look_at_absence(call, held, value)
+        elif call.name in _DATES and isinstance(value, nodes.PathValue):
+            self._look_at_blank_date(value, flow)
         return held
+
+    def _look_at_blank_date(self, value: nodes.PathValue, flow: Flow) -> None:
+        name = written(value)
+        if name not in flow.filled | flow.replaced:
+            sentence = f'a file where {name} is empty fails here: ask first, as in {name} ~ ".+" ? ...'
+            self._notebook.say(value.at, WARNING, "missing_date", sentence)
 
     def _look_at_absence(self, call: nodes.Call, held: Holding, value: nodes.Value) -> None:
         reasons = " or ".join(sorted(held.missing))

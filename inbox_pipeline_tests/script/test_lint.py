@@ -44,6 +44,8 @@ FAULTS = [
     ("6.6", 'set["(0010,0010)", (0010,0020)]', (2, 1), "silent_no_op"),
     ("6.6", "(0008,0020) := shiftDateByIncrement[(0008,0020), 1]", (2, 37), "missing_date"),
     ("6.6", '(0008,0020) != "" ? (0008,0020) := shiftDateByIncrement[(0008,0020), 1]', (2, 57), "missing_date"),
+    ("6.7", "isPresent[(0008,0020)] ? (0008,0020) := shiftDateByIncrement[(0008,0020), 1]", (2, 62), "missing_date"),
+    ("6.6", '(0008,0020) ~ ".*" ? (0008,0020) := shiftDateByIncrement[(0008,0020), 1]', (2, 58), "missing_date"),
     ("6.6", "(0010,0010) := hashUID[(0010,0030)]", (2, 16), "guessable_hash"),
     ("6.6", "d := (0010,0030)\n(0020,0010) := hashUID[d]", (3, 16), "guessable_hash"),
     ("6.6", "hashUIDList[{(0010,1010), (0010,0040)}]", (2, 1), "guessable_hash"),
