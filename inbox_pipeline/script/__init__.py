@@ -8,11 +8,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from inbox_pipeline.script.advice import Advice, Server, server
 from inbox_pipeline.script.edits import Change
 from inbox_pipeline.script.errors import RunError, ScriptError
 from inbox_pipeline.script.functions.registry import UidProvider
 from inbox_pipeline.script.functions.uids import hash_uid
-from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.script import Outcome, Script, compile_script
 
 __all__ = [
@@ -23,9 +23,11 @@ __all__ = [
     "RunError",
     "Script",
     "ScriptError",
+    "Server",
     "UidProvider",
     "compile_script",
     "hash_uid",
+    "server",
 ]
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from inbox_pipeline.script import nodes
+from inbox_pipeline.script.advice import Advice, Feature
 from inbox_pipeline.script.errors import Failure, RunError
 from inbox_pipeline.script.functions import FUNCTIONS, check_call
 from inbox_pipeline.script.functions.attributes import delete_spots, remove_all_private_tags
 from inbox_pipeline.script.functions.registry import Argument, Context, Result, Void
-from inbox_pipeline.script.lint import Advice, Linter
+from inbox_pipeline.script.lint import Linter
 from inbox_pipeline.script.parser import Parser
 from inbox_pipeline.script.places import find, need_singular, place_for
 from inbox_pipeline.script.regex import compiled
@@ -36,6 +37,11 @@ class Program6:
     def advice(self) -> tuple[Advice, ...]:
         """What there is to say about the script beyond errors."""
         return Linter(self.source, self.statements, self.version).advice
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the script uses that later versions of the language brought."""
+        return Linter(self.source, self.statements, self.version).features
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError, Rejected."""

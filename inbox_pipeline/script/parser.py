@@ -56,7 +56,9 @@ class Parser:
         at = self._tokens.offset
         number = self._string()
         if number not in VERSIONS:
-            self._tokens.fail(f"no such version of the script language; there are {', '.join(VERSIONS)}", at)
+            self._tokens.fail(
+                f"no such version of the script language, in no XNAT; there are {', '.join(VERSIONS)}", at
+            )
         return nodes.Note("version", "", number, word.offset)
 
     def _describe(self, word: Token) -> nodes.Note:
@@ -138,13 +140,14 @@ class Parser:
     def _block(self) -> tuple[nodes.Statement, ...]:
         """block = "{" { NL | statement } "}" ; line ends may stand before it."""
         self._tokens.skip_lines()
-        self._tokens.expect("{", "{ and statements")
+        brace = self._tokens.expect("{", "{ and statements")
         self._tokens.enter()
         statements: list[nodes.Statement] = []
         self._tokens.skip_lines()
         while not self._tokens.consume("}"):
             if self._tokens.check("END"):
-                self._tokens.fail("} expected before the end of the script")
+                line = self._tokens.source.line(brace.offset)
+                self._tokens.fail(f"}} expected before the end of the script, for the {{ of line {line}")
             statements.append(self._statement())
             self._tokens.skip_lines()
         self._tokens.leave()

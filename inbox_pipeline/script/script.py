@@ -13,6 +13,7 @@ from functools import cached_property
 from pydicom import Dataset
 
 from inbox_pipeline.dicom.quiet import quiet
+from inbox_pipeline.script.advice import Advice, Feature, Server, lacking
 from inbox_pipeline.script.edits import Change, Edits
 from inbox_pipeline.script.errors import Place, RunError
 from inbox_pipeline.script.evaluate import Program6
@@ -22,7 +23,6 @@ from inbox_pipeline.script.functions.uids import RememberedUids
 from inbox_pipeline.script.legacy import Program42
 from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
-from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.lookup import parse_lookup
 from inbox_pipeline.script.reach import may_assign
 from inbox_pipeline.script.source import Source
@@ -84,6 +84,15 @@ class Script:
     def may_assign(self, tag: int) -> bool:
         """Whether the script may replace the value of a public element with that tag; told from its text alone."""
         return may_assign(self._program.statements, tag)
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """What the script uses that later versions of the language brought; none of a 4.2 script."""
+        return self._program.features
+
+    def lacking(self, xnat: Server) -> tuple[Advice, ...]:
+        """What an XNAT lacks of what the script states and uses: it would fail there."""
+        return lacking(xnat, Source(self.text), self.version, self.features)
 
     def apply(
         self,

@@ -21,7 +21,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     folder.mkdir()
     monkeypatch.chdir(folder)
 
-    def _run(*arguments: object, stdin: str = "") -> Result:
+    def _run(*arguments: object, stdin: str | bytes = "") -> Result:
         return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
 
     return _run

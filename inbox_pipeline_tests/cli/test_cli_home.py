@@ -152,8 +152,9 @@ def test_a_script_is_checked_by_line_column_and_caret(run: Run, tmp_path: Path) 
     script.write_text('version "6.3"\n(0010,0010) := ??\n')
     done = run("script", "check", script)
     assert done.exit_code == 7
-    place, source, caret, error = done.stderr.splitlines()
-    assert place == f"{script}:2:16"
+    place, source, caret = done.stdout.splitlines()
+    (error,) = done.stderr.splitlines()
+    assert place.startswith(f"{script}:2:16: error: ")
     assert source.strip() == "(0010,0010) := ??"
     assert source[caret.index("^")] == "?"
     assert "line 2, column 16" in error

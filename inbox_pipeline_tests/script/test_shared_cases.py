@@ -15,16 +15,16 @@ SHARED = Path(os.environ.get("INBOX_PIPELINE_SHARED") or Path(__file__).parents[
 CASES = SHARED / "reference" / "dicomedit-cases.yaml"
 
 
-def _cases() -> list[Case]:
+def cases() -> list[Case]:
     return yaml.safe_load(CASES.read_text("utf-8")) if CASES.exists() else []
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("case", _cases(), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
 def test_conformance_case(case: Case) -> None:
     assert list(problems(case)) == []
 
 
 @pytest.mark.shared
 def test_the_cases_are_there() -> None:
-    assert len(_cases()) >= 132
+    assert len(cases()) >= 132

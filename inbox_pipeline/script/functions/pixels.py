@@ -41,11 +41,10 @@ _FILLS = frozenset(["v", "value", "r", "g", "b", "red", "green", "blue"])
 
 def _alter_pixels(context: Context, arguments: list[Argument]) -> Void:
     shape, area, kind, colour = (context.needed(argument) for argument in arguments)
-    if shape.strip().lower() != "rectangle" or kind.strip().lower() != "solid":
-        raise Failure('only the shape "rectangle" and the fill "solid" exist')
-    rectangle = _rectangle(area)
-    if not set(_parameters(colour)) <= _FILLS:
-        raise Failure("the fill is described by v=, or red=, green= and blue=")
+    need_shape(shape)
+    need_kind(kind)
+    rectangle = rectangle_of(area)
+    fill_of(colour)
     root = context.root
     if any(root.has(tag) for tag in _FLOATS):
         raise Failure("pixel data of floating point numbers cannot be altered")
@@ -56,7 +55,28 @@ def _alter_pixels(context: Context, arguments: list[Argument]) -> Void:
     return VOID
 
 
-def _rectangle(text: str) -> pixels.Rectangle:
+def need_shape(text: str) -> None:
+    """Raises Failure if a text names no shape."""
+    if text.strip().lower() != "rectangle":
+        raise Failure('only the shape "rectangle" exists')
+
+
+def need_kind(text: str) -> None:
+    """Raises Failure if a text names no fill."""
+    if text.strip().lower() != "solid":
+        raise Failure('only the fill "solid" exists')
+
+
+def fill_of(text: str) -> dict[str, int]:
+    """The numbers of a fill. Raises Failure."""
+    numbers = _parameters(text)
+    if not set(numbers) <= _FILLS:
+        raise Failure("the fill is described by v=, or red=, green= and blue=")
+    return numbers
+
+
+def rectangle_of(text: str) -> pixels.Rectangle:
+    """The rectangle that a text describes. Raises Failure."""
     sides = {_SIDES.get(name, name): number for name, number in _parameters(text).items()}
     if set(sides) != set(_SIDES.values()):
         raise Failure("a rectangle is described by l=, t=, r= and b=")

@@ -17,7 +17,12 @@ MAX_TEXT = 1_000_000
 
 def integer(context: Context, argument: Argument) -> int:
     """The integer that an argument holds, within Java's range. Raises Failure."""
-    text = context.needed(argument).strip()
+    return integer_of(context.needed(argument))
+
+
+def integer_of(text: str) -> int:
+    """The integer that a text is, within Java's range. Raises Failure."""
+    text = text.strip()
     if not _INTEGER.fullmatch(text) or not -(2**31) <= int(text) < 2**31:
         raise Failure("an integer is needed here")
     return int(text)

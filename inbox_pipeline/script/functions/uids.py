@@ -61,12 +61,12 @@ def _new_uid(context: Context, arguments: list[Argument]) -> str:
 
 def _map_uid(context: Context, arguments: list[Argument]) -> str | None:
     value = context.text(arguments[0])
-    prefix = _prefix(context, arguments[1])
+    prefix = prefix_of(context.needed(arguments[1]))
     return None if value is None else context.uids.mapped_uid(prefix, value)
 
 
 def _map_referenced_uids(context: Context, arguments: list[Argument]) -> Void:
-    prefix = _prefix(context, arguments[0])
+    prefix = prefix_of(context.needed(arguments[0]))
     for spot in context.spots(arguments[1:]):
         text = spot.level.text(spot.tag)
         if text:
@@ -74,8 +74,9 @@ def _map_referenced_uids(context: Context, arguments: list[Argument]) -> Void:
     return VOID
 
 
-def _prefix(context: Context, argument: Argument) -> str:
-    prefix = context.needed(argument).rstrip(".")
+def prefix_of(text: str) -> str:
+    """The prefix of mapped UIDs that a text is. Raises Failure."""
+    prefix = text.rstrip(".")
     if len(prefix) > _LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
         raise Failure(f"a UID prefix is made of numbers and dots, at most {_LONGEST_PREFIX} characters")
     return prefix

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from inbox_pipeline.script import nodes, texts
+from inbox_pipeline.script.advice import Advice, Feature
 from inbox_pipeline.script.errors import Failure, RunError
 from inbox_pipeline.script.functions import FUNCTIONS
 from inbox_pipeline.script.functions.registry import Argument, Context, Function, Void
+from inbox_pipeline.script.legacy.lint import Linter42
 from inbox_pipeline.script.legacy.nodes import Definition, Edit, Statement
 from inbox_pipeline.script.legacy.parser import Parser
-from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.places import Spot, find
 from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
@@ -23,6 +24,9 @@ from inbox_pipeline.script.tokens import Tokenizer
 
 _SHARED = ("substring", "format", "lowercase", "uppercase", "getURL", "replace", "match", "hashUID")
 _MAX_DEPTH = 50
+_MAX_VALUES = 100_000
+"""How many values the variables of one statement may stand for."""
+
 _META = 2
 
 
@@ -56,8 +60,13 @@ class Program42:
     source: Source
     statements: tuple[Statement, ...]
     language = "4.2"
-    advice: tuple[Advice, ...] = ()
+    features: tuple[Feature, ...] = ()
     version = "4.2"
+
+    @property
+    def advice(self) -> tuple[Advice, ...]:
+        """What there is to say about the script beyond errors."""
+        return Linter42(self.source, self.statements).advice
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError."""
@@ -80,7 +89,7 @@ class Evaluator42:
             if isinstance(statement, Definition):
                 self._variables.setdefault(statement.name.lower(), statement.value)
         self._variables |= {name.lower(): nodes.Literal(text, 0) for name, text in supplied.items()}
-        self._depth = 0
+        self._depth = self._count = 0
 
     def run(self) -> None:
         """Decide on every element, then edit. Raises RunError."""
@@ -105,6 +114,7 @@ class Evaluator42:
 
     def _decide(self, edit: Edit, decisions: "dict[tuple[int, int], Decision]") -> None:
         """Add what a statement does to elements that no earlier one has decided on."""
+        self._count = 0
         spots = [spot for spot in self._spots(edit) if (id(spot.level), spot.tag) not in decisions]
         if not spots or not all(self._holds(condition) for condition in edit.conditions):
             return
@@ -136,7 +146,8 @@ class Evaluator42:
         if isinstance(node, nodes.PathValue):
             return node.path
         self._depth += 1
-        if self._depth > _MAX_DEPTH:
+        self._count += 1
+        if self._depth > _MAX_DEPTH or self._count > _MAX_VALUES:
             raise Failure("variables are defined by each other in a circle, or nested too deeply")
         try:
             return self._variable(node) if isinstance(node, nodes.Variable) else self._result(node)

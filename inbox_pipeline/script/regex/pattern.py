@@ -30,13 +30,17 @@ class Pattern:
         """Whether the whole text matches. Raises Failure if finding out takes too long."""
         return Machine(text, self._registers).run(self._program, 0, len(text).__eq__) is not None
 
+    def need_group(self, number: int) -> None:
+        """Raises Failure if there is no group of that number; 0 is the whole match."""
+        if not 0 <= number <= self._groups:
+            raise Failure("the regular expression has no group of that number")
+
     def group(self, text: str, number: int) -> str | None:
         """The text of a group of the first match anywhere; None without a match or if the group took no part.
 
         Raises Failure if there is no such group or if finding out takes too long.
         """
-        if not 0 <= number <= self._groups:
-            raise Failure("the regular expression has no group of that number")
+        self.need_group(number)
         machine = Machine(text, self._registers)
         for at in range(len(text) + 1):
             found = machine.run(self._program, at, _anywhere)
