@@ -10,12 +10,16 @@ from pathlib import Path
 import click
 
 from inbox_pipeline.cli import options
+from inbox_pipeline.cli.preview import preview
 from inbox_pipeline.errors import Rejected
 
 
 @click.group()
 def script() -> None:
     """Check anonymization scripts."""
+
+
+script.add_command(preview)
 
 
 @script.command()

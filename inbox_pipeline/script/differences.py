@@ -21,7 +21,7 @@ from inbox_pipeline.script import values
 from inbox_pipeline.script.edits import Edits, Entry, Location, path_text
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Level, Root
-from inbox_pipeline.script.places import creator_of, is_creator
+from inbox_pipeline.script.places import creator_tag, is_creator
 from inbox_pipeline.script.texts import CHARSET
 
 LONGEST_TEXT = 160
@@ -145,7 +145,7 @@ def _name(level: Level, tag: int) -> str:
         return keyword_for_tag(tag) or "not in the dictionary"
     if is_creator(tag):
         return "private creator"
-    creator = creator_of(level, tag)
+    creator = text_or_blank(level, creator_tag(tag))
     return f'private, "{creator}"' if creator else "private, no creator"
 
 
@@ -182,7 +182,15 @@ def _charset(level: Level) -> str:
     """The Specific Character Set under which a level's texts are written (PS3.3 section C.12.1.1.2)."""
     while level.parent is not None and not level.has(CHARSET):
         level = level.parent
-    return level.text(CHARSET) or ""
+    return text_or_blank(level, CHARSET)
+
+
+def text_or_blank(level: Level, tag: int) -> str:
+    """An element's text; "" if there is none, or none that can be read."""
+    try:
+        return level.text(tag) or ""
+    except Failure:
+        return ""
 
 
 def _altered(level: Level, tag: int) -> str:
