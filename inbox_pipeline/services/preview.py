@@ -151,11 +151,17 @@ def _entries(folder: InboxFolder, covered: Sequence[bytes]) -> list[Entry]:
 
 
 def _below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
-    """Yield a file, or what a walk of a folder finds."""
+    """Yield a file, or what a walk of a folder finds; "" is the folder itself."""
     entry = folder.entry(path) if path else None
     if entry is not None:
         yield entry
-        return
+    elif not path:
+        yield from folder.walk()
+    else:
+        yield from _walk_below(folder, path)
+
+
+def _walk_below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
     try:
         with InboxFolder(folder.real_path.rstrip(b"/") + b"/" + path) as inner:
             for each in inner.walk():
