@@ -60,16 +60,16 @@ def differences(before: Dataset, after: Dataset) -> Comparison:
     """Compare two data sets; neither is converted by that.
 
     An element that was removed is one row, a sequence with all its items too; of a sequence that was added, every item
-    and element is a row. Texts that are the same in another character set differ. Group lengths of the root are no
-    elements here (PS3.5 section 7.2), nor is what a writer decides on in group 0002.
+    and element is a row. Texts that are the same in another character set differ. Group lengths are no elements here
+    (PS3.5 section 7.2), nor is what a writer decides on in group 0002.
     """
     with quiet():
         old, new = Root(before, Edits()), Root(after, Edits())
         rows = [row for tag in _meta_tags(old, new) for row in _element(old.meta, new.meta, tag)]
         unchanged = 0
         for tag in _tags(old, new):
-            found = list(_element(old, new, tag)) if tag & 0xFFFF else []
-            unchanged += not found and bool(tag & 0xFFFF)
+            found = list(_element(old, new, tag))
+            unchanged += not found
             rows += found
     return Comparison(tuple(rows), unchanged)
 
@@ -78,8 +78,9 @@ def _meta_tags(old: Root, new: Root) -> list[int]:
     return [tag for tag in _tags(old.meta, new.meta) if tag not in _WRITTEN_ANEW]
 
 
-def _tags(old: Level | None, new: Level | None) -> list[int]:
-    return sorted({*(old.tags() if old else ()), *(new.tags() if new else ())})
+def _tags(*levels: Level | None) -> list[int]:
+    """The tags of all elements of levels that stand for one another, in order."""
+    return sorted({tag for level in levels if level for tag in level.tags() if tag & 0xFFFF})
 
 
 def _element(old: Level | None, new: Level | None, tag: int) -> Iterator[Difference]:
@@ -112,7 +113,7 @@ def _items(old: Level, new: Level, tag: int) -> Iterator[Difference]:
     for was, now in zip_longest(olds, news):
         if was is None:
             yield from _added_item(new, tag, now)
-        elif now is None or (was.tags() and not now.tags()):
+        elif now is None or (_tags(was) and not _tags(now)):
             yield _item_row(old, tag, was, _size(was), None if now is None else _size(now))
         else:
             for below in _tags(was, now):
@@ -127,7 +128,7 @@ def _added(level: Level, tag: int) -> Iterator[Difference]:
 
 def _added_item(level: Level, tag: int, item: Level) -> Iterator[Difference]:
     yield _item_row(level, tag, item, None, _size(item))
-    for below in item.tags():
+    for below in _tags(item):
         yield from _added(item, below)
 
 
@@ -229,7 +230,7 @@ def _shortened(text: str) -> str:
 
 
 def _size(item: Level) -> str:
-    return f"item of {_counted(len(item.tags()), 'element')}"
+    return f"item of {_counted(len(_tags(item)), 'element')}"
 
 
 def _counted(count: int, noun: str) -> str:
