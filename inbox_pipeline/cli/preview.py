@@ -89,11 +89,14 @@ def _write(output: Path | None, text: str) -> None:
     """Write to stdout or to a file that only its owner can read."""
     data = text.encode("utf-8", "backslashreplace")
     if output is None:
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)
         return
     part = output.with_name(f"{output.name}.part")
     part.unlink(missing_ok=True)
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    part.replace(output)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
