@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "retry": ("imports:retry", "Import again what an ended request did not archive."),
     "verify": ("files:verify", "Re-read the archive and compare it with the catalog, both ways."),
     "anonymize": ("files:anonymize", "Anonymize a folder without a server."),
-    "script": ("scripts:script", "Check and convert anonymization scripts."),
+    "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),
     "user": ("users:user", "Create and change users."),
     "project": ("projects:project", "Create and change projects."),
     "site": ("projects:site", "Show and change the site's settings."),

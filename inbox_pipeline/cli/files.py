@@ -85,13 +85,14 @@ def anonymize(
     Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read. The exit code is the outcome.
     """
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
+    from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
 
     if policy == "basic":
         raise refusal("policy_not_supported")
-    texts = (*_site_script(site_script), *(options.read_script(path) for path in scripts))
-    name = project or service.UNASSIGNED
+    texts = (*site_scripts(site_script), *(options.read_script(path) for path in scripts))
+    name = project or UNASSIGNED
     order = service.Order(
-        source, target, texts, name, subject, session, jobs, _key(secret_file, name), strict_script=strict_script
+        source, target, texts, name, subject, session, jobs, project_key(secret_file, name), strict_script=strict_script
     )
     result = service.anonymize_folder(order, _progress)
     if report is not None:
@@ -116,7 +117,7 @@ def new(file: Path) -> None:
     click.echo(f"{file}: made")
 
 
-def _key(secret_file: Path | None, project: str) -> bytes | None:
+def project_key(secret_file: Path | None, project: str) -> bytes | None:
     """Return the project's key for new and mapped UIDs; None when no secret was named and HOME has none.
 
     Raises:
@@ -130,7 +131,12 @@ def _key(secret_file: Path | None, project: str) -> bytes | None:
     return read_secret(path).subkey(PURPOSE, project) if named or path.exists() else None
 
 
-def _site_script(chosen: str) -> tuple[str, ...]:
+def site_scripts(chosen: str) -> tuple[str, ...]:
+    """Return the site script that `--site-script` names, if any.
+
+    Raises:
+        Rejected: `script_unreadable`.
+    """
     if chosen == "none":
         return ()
     if chosen != "default":

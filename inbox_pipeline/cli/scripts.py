@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from inbox_pipeline.cli import options
+from inbox_pipeline.cli.preview import preview
 from inbox_pipeline.cli.pull import pull
 from inbox_pipeline.errors import Rejected
 
@@ -27,7 +28,11 @@ _REFUSING = {"error": frozenset({"error"}), "warning": frozenset({"error", "warn
 
 @click.group()
 def script() -> None:
-    """Check and convert anonymization scripts."""
+    """Check, try, convert and copy anonymization scripts."""
+
+
+script.add_command(preview)
+script.add_command(pull)
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,6 @@ def _refuse(findings: list[Finding], severities: frozenset[str]) -> None:
 
 def _first(finding: Finding) -> str:
     return f"{finding.file}, line {finding.line}, column {finding.column}: {finding.sentence}."
-
-
-script.add_command(pull)
 
 
 @script.command()

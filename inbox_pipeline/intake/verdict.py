@@ -87,7 +87,7 @@ def judge(
         return Verdict("Failed", "failed", "nothing_importable", f"Failed: no file could be imported. {summary}")
     if len(waiting) == len(sessions):
         return Verdict("Failed", "failed", "sessions_waiting", f"Failed: no session reached its destination. {summary}")
-    if waiting or _some_lost(counts):
+    if waiting or some_lost(counts):
         return Verdict("Failed" if waiting else "Completed", "partial", "partial", f"Partial: {summary}")
     return Verdict("Completed", "complete", "complete", f"Complete: {summary}")
 
@@ -102,7 +102,7 @@ def _stopped(stop: tuple[str, Mapping[str, object]], counts: Mapping[tuple[str, 
     return Verdict("Failed", "failed", code, f"Failed: {reason.sentence.format(**fields)} {hint}{tail}")
 
 
-def _some_lost(counts: Mapping[tuple[str, str], int]) -> bool:
+def some_lost(counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether any file neither arrived nor is recognised litter."""
     return any(
         n and (disposition in _LOST or (disposition == "not_dicom" and reason not in LITTER))

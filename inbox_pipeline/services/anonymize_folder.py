@@ -18,25 +18,28 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any
 
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
-from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
-from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.intake.requests import ImportParameters
+from inbox_pipeline.intake.sessions import PlannedSession
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.folder_plan import (
+    ONE_LABEL,
+    UNASSIGNED,
+    Row,
+    bearers_of,
+    labels_asked,
+    plan_entries,
+    variables_of,
+)
 from inbox_pipeline.services.folder_worker import STORAGE_FAILED, FolderWorker, Share, Staged, Task, stage, start
-from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
 from inbox_pipeline.services.rewriting import Source
-from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
+from inbox_pipeline.services.scan import entries, open_folder
 from inbox_pipeline.services.scripts import check_script
-from inbox_pipeline.services.validate import facts, plan_rows
-from inbox_pipeline.services.validate import judge as judge_copies
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import replace_part
 
-UNASSIGNED = "Unassigned"
-ONE_LABEL = "several_studies_one_label"
 CHUNK_FILES = 16
 HELD_WORDS = {
     "label_taken": "held because another study has their label",
@@ -58,7 +61,6 @@ LEDGER_MEMBERS = (
     "deleted_at",
 )
 
-Row = dict[str, Any]
 Stop = tuple[str, Mapping[str, object]] | None
 
 
@@ -120,33 +122,19 @@ def _asked(order: Order) -> ImportParameters:
     source, target = order.source.resolve(), order.target.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):
         raise Rejected("folders_overlap", "One of the two folders lies in the other.", "Choose another target.")
-    asked = read_parameters([("SUBJECT_ID", order.subject or ""), ("EXPT_LABEL", order.session or "")])
-    refuse_illegal_labels(asked)
-    return asked
+    return labels_asked(order.subject, order.session)
 
 
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
-    labels = Asked(asked.subject_label, asked.session_label, grouping)
     with open_folder(_real(order.source)) as folder:
-        found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(entries(folder, None))]
-        rows = [row for row in found if row["disposition"] == "pending"]
-        studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
-        verdicts, _ = judge_copies(folder, rows, {}, lambda: None)
-        if studies:
-            verdicts = {row["id"]: ONE_LABEL for row in rows}
-        for row_id, reason in verdicts.items():
-            found[row_id] |= _ended(reason)
-        kept = [row for row in rows if row["id"] not in verdicts]
-        sessions = plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True))
-    return found, sessions, (ONE_LABEL, {"studies": studies}) if studies else None
+        plan = plan_entries(folder, entries(folder, None), asked, grouping)
+    return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 
 def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret) -> Share:
     """Say what is to be rewritten; files of a session that must wait are held."""
     tasks = list(_tasks(found, sessions))
-    keys = {tag: f"{name}_key" for tag, name in ROLE_NAMES.items()}
-    rows = [found[task.row_id] for task in tasks]
     return Share(
         source=_real(order.source),
         target=order.target,
@@ -154,14 +142,10 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         strict=order.strict_script,
         key=order.key or token_bytes(32),
         grouping=grouping,
-        variables={session.number: _variables(order, session) for session in sessions},
+        variables={session.number: variables_of(order.project, session) for session in sessions},
         tasks=tasks,
-        bearers=[Bearer(row["id"], {tag: row[name] for tag, name in keys.items()}) for row in rows],
+        bearers=bearers_of([found[task.row_id] for task in tasks]),
     )
-
-
-def _variables(order: Order, session: PlannedSession) -> dict[str, str]:
-    return {"project": order.project, "subject": session.subject_label, "session": session.session_label}
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
@@ -251,10 +235,6 @@ def _reported(order: Order, row: Row) -> Row:
     members = {name: row.get(name) for name in LEDGER_MEMBERS}
     source_path = row["source_path"].decode("utf-8", "backslashreplace")
     return {**members, "source_path": source_path, "project": order.project, "subject": row.get("subject_label")}
-
-
-def _ended(code: str) -> Row:
-    return {"disposition": disposition_of(code), "reason": code}
 
 
 def _real(path: Path) -> bytes:

@@ -76,9 +76,8 @@ class FolderWorker:
         ]
         self._target = share.target
         self._recipes = {number: Recipe(coded, given, share.strict) for number, given in share.variables.items()}
-        self._folder = InboxFolder(share.source)
-        self._rewriter = Rewriter(self._folder, share.key)
-        self._rewriter.new_uid = self._replacements(share)
+        edited = {task.row_id: (task.source, self._recipes[task.session]) for task in share.tasks}
+        self._rewriter = rewriter_among(InboxFolder(share.source), share.key, edited, share.bearers, share.grouping)
 
     def stage(self, task: Task) -> Staged:
         """Rewrite one file into its `.part`.
@@ -108,18 +107,32 @@ class FolderWorker:
         digests = (result.source_sha256, result.output_sha256)
         return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings))
 
-    def _replacements(self, share: Share) -> Replacements | None:
-        roles = [role for role in ROLES if any(recipe.may_replace(role) for recipe in self._recipes.values())]
-        if not roles:
-            return None
-        tasks = {task.row_id: task for task in share.tasks}
-        scripted = Rewriter(self._folder, share.key)
-        return Replacements(
-            share.bearers,
-            roles,
-            lambda uid: share.grouping.digest("uid", uid),
-            lambda row_id: scripted.uids(tasks[row_id].source, self._recipes[tasks[row_id].session]),
+
+def rewriter_among(
+    folder: InboxFolder,
+    key: bytes,
+    edited: Mapping[int, tuple[Source, Recipe]],
+    bearers: Sequence[Bearer],
+    grouping: Secret,
+) -> Rewriter:
+    """Return a rewriter whose references follow the UIDs that scripts replace within a set of files.
+
+    Args:
+        folder: the folder that sources are relative to.
+        key: the one for new and mapped UIDs.
+        edited: each file of the set and its recipe, by the file's number.
+        bearers: which file bears which original UID.
+        grouping: made their keyed digests.
+    """
+    rewriter = Rewriter(folder, key)
+    recipes = {id(recipe): recipe for _, recipe in edited.values()}.values()
+    roles = [role for role in ROLES if any(recipe.may_replace(role) for recipe in recipes)]
+    if roles:
+        scripted = Rewriter(folder, key)
+        rewriter.new_uid = Replacements(
+            bearers, roles, lambda uid: grouping.digest("uid", uid), lambda row_id: scripted.uids(*edited[row_id])
         )
+    return rewriter
 
 
 _worker: FolderWorker | None = None

@@ -23,12 +23,16 @@ LONGEST_DETAIL = 500
 
 
 class Stopped(Exception):
-    """This file cannot be written; `code` is its reason, `detail` says where, without values."""
+    """This file cannot be written; `code` is its reason, `detail` says where, without values.
 
-    def __init__(self, code: str, detail: str | None = None) -> None:
+    `fault` is the script error behind it, with its place, if that is what it was.
+    """
+
+    def __init__(self, code: str, detail: str | None = None, fault: ScriptError | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.detail = detail
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Recipe:
         try:
             outcome = coded.script.apply(dataset, self.variables, uids=uids)
         except ScriptError as error:
-            raise Stopped("script_error", f"{coded.name}, line {error.line}: {error.message}") from None
+            detail = f"{coded.name}, line {error.line}: {error.message}"
+            raise Stopped("script_error", detail, error) from None
         if outcome.rejected:
             raise Stopped("script_rejected", coded.name)
         if coded.id:

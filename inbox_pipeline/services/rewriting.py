@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.errors import InboxError
-from inbox_pipeline.services.recipe import Editor, Recipe, Stopped
+from inbox_pipeline.services.recipe import Editor, Recipe, Stopped, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
 from inbox_pipeline.store.inbox import InboxFolder, file_inode
 
@@ -83,6 +83,14 @@ class Target:
         return len(data)
 
 
+class Nowhere:
+    """What a trial is written to: nothing is kept."""
+
+    def write(self, data: bytes) -> int:
+        """Take `data`."""
+        return len(data)
+
+
 class Rewriter:
     """Rewrites files of one folder.
 
@@ -125,6 +133,32 @@ class Rewriter:
 
         return self._opened(source, work)
 
+    def trial(self, source: Source, recipe: Recipe, compare: Callable[[Any, Any, Trace], Result]) -> Result:
+        """Do all that `write` does, to nowhere, and return what `compare` says.
+
+        Args:
+            compare: is given the data set as it was, the one that the recipe left, and what the recipe did; it must
+                change neither.
+
+        Raises:
+            Stopped: as `write`.
+        """
+        with_source = self._editor(recipe, self.new_uid)
+
+        def work(stream: BinaryIO) -> Result:
+            editor, said = with_source(stream), []
+            before = edited(stream, _left_alone, size=source.size)
+
+            def edit(dataset: Any) -> None:
+                editor(dataset)
+                said.append(compare(before, dataset, editor.trace))
+
+            result = rewrite(stream, cast(BinaryIO, Nowhere()), edit, size=source.size)
+            _identified(Written(result, editor.trace.warnings))
+            return said[0]
+
+        return self._opened(source, work)
+
     def uids(self, source: Source, recipe: Recipe) -> Uids:
         """Return the UIDs that a file will bear after its scripts; none if it cannot be edited."""
         try:
@@ -154,6 +188,10 @@ class Rewriter:
             raise
         except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
             raise Stopped("anonymize_error") from None
+
+
+def _left_alone(_dataset: Any) -> None:
+    """Edit nothing."""
 
 
 def _identified(written: Written) -> Written:

@@ -1,0 +1,73 @@
+"""Scan and validate in memory, as an import does them with a catalog.
+
+Belongs here: what the commands that need no catalog make of a set of files. Does not belong here: the decisions
+(`scan.py`, `validate.py`, `intake`), what then happens to the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
+from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
+from inbox_pipeline.services.scan import Asked, examine
+from inbox_pipeline.services.validate import facts, judge, plan_rows
+from inbox_pipeline.store.inbox import Entry, InboxFolder
+from inbox_pipeline.store.secret import Secret
+
+UNASSIGNED = "Unassigned"
+ONE_LABEL = "several_studies_one_label"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """A row per file found, as in a ledger; the sessions; and how many studies ask for the one label given, if many."""
+
+    rows: list[Row]
+    sessions: list[PlannedSession]
+    studies: int
+
+
+def labels_asked(subject: str | None, session: str | None) -> ImportParameters:
+    """Return explicit labels as a request holds them.
+
+    Raises:
+        Rejected: `subject_label_illegal`, `session_label_illegal`.
+    """
+    asked = read_parameters([("SUBJECT_ID", subject or ""), ("EXPT_LABEL", session or "")])
+    refuse_illegal_labels(asked)
+    return asked
+
+
+def plan_entries(
+    folder: InboxFolder, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret
+) -> FolderPlan:
+    """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
+    labels = Asked(asked.subject_label, asked.session_label, grouping)
+    found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
+    rows = [row for row in found if row["disposition"] == "pending"]
+    studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
+    verdicts, _ = judge(folder, rows, {}, lambda: None)
+    if studies:
+        verdicts = {row["id"]: ONE_LABEL for row in rows}
+    for row_id, reason in verdicts.items():
+        found[row_id] |= {"disposition": disposition_of(reason), "reason": reason}
+    kept = [row for row in rows if row["id"] not in verdicts]
+    return FolderPlan(found, plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True)), studies)
+
+
+def variables_of(project: str, session: PlannedSession) -> dict[str, str]:
+    """Return what scripts see for a planned session."""
+    return {"project": project, "subject": session.subject_label, "session": session.session_label}
+
+
+def bearers_of(rows: Sequence[Row]) -> list[Bearer]:
+    """Return which file bears which original UID."""
+    keys = {tag: f"{name}_key" for tag, name in ROLE_NAMES.items()}
+    return [Bearer(row["id"], {tag: row[name] for tag, name in keys.items()}) for row in rows]
