@@ -147,6 +147,11 @@ REFUSALS = [
             "Leave prevent_anon out, or ask the project's owner.",
         ),
         (
+            "policy_forbids",
+            "The project's policy 'basic' does not allow {name}.",
+            "Leave {name} out, or import into a project with policy 'none'.",
+        ),
+        (
             "cross_site",
             "Another web site made the browser send this request.",
             "Send it from this server's own pages, or from a client that is not a browser.",
@@ -270,6 +275,16 @@ LEDGER = [
     ),
     *_rows(
         "held",
+        (
+            "label_identifies",
+            "A label that was chosen for its session is one of the patient's own identifiers.",
+            "Choose another SUBJECT_ID or EXPT_LABEL, or leave them out for a pseudonym.",
+        ),
+        (
+            "identifier_found",
+            "After anonymization the file still holds one of the patient's own identifiers, in the element named.",
+            "Let a script remove that element, then retry.",
+        ),
         (
             "script_error",
             "The anonymization script failed on this file.",

@@ -37,6 +37,8 @@ REASON_WORDS = {
     "several_studies_one_label": "of several studies under one label",
     "deleted_in_review": "deleted in review",
     "script_error": "held by a script error",
+    "label_identifies": "held because their label identifies the patient",
+    "identifier_found": "held because they still hold an identifier",
     "script_no_effect": "held because a script's line had no effect",
     "reference_error": "held because a reference in them cannot be read",
     "anonymize_error": "held because they could not be rewritten",

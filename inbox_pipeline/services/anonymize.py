@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.keyed_uids import PURPOSE
+from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
@@ -60,7 +61,8 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         rows = [row for row in ledger.pending(connection, lease.request_id) if not row["staged_name"]]
     if request is None:
         raise Rejected("request_not_found", "The request is gone.", "")
-    recipes = {plan["number"]: recipe_for(site, plan, bare=request["prevent_anon"]) for plan in plans}
+    choice = PolicyChoice.of(request)
+    recipes = {plan["number"]: recipe_for(site, plan, choice, bare=request["prevent_anon"]) for plan in plans}
     with open_folder(request["source_path"]) as folder:
         rewriter = rewriter_for(site, request, folder, recipes)
         worker = _Worker(site, lease, staging, rewriter, recipes)
@@ -70,14 +72,18 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         worker.flush()
 
 
-def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
-    """Return what is done to a planned session: site script at import, project script on entering the archive.
+def recipe_for(site: Site, plan: RowMapping, choice: PolicyChoice, *, bare: bool) -> Recipe:
+    """Return what is done to a planned session.
+
+    Under policy `none` the site script runs at import and the project script on entering the archive, as in XNAT; under
+    `basic` both run at import, wherever the session goes.
 
     The versions are those with which the session's first file was written, whatever has been stored since.
 
     Args:
         site: the site.
         plan: the session.
+        choice: the policy of the request.
         bare: run no script, as `prevent_anon` asks.
 
     Raises:
@@ -90,16 +96,16 @@ def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    stored = [] if bare else _scripts_of(site, plan)
+    at_once = choice.basic or plan["destination"] == ARCHIVE
+    stored = [] if bare else _scripts_of(site, plan, [None, plan["project_id"]] if at_once else [None])
     coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
     return Recipe(coded, variables, bool(project and project["strict_script"]))
 
 
-def _scripts_of(site: Site, plan: RowMapping) -> list[StoredScript]:
+def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None]) -> list[StoredScript]:
     """Return the script versions of a session; when it has none yet, those in force now, which it then keeps."""
     if plan["scripts"] is not None:
         return [stored_script(site, each["id"]) for each in plan["scripts"]]
-    scopes = [None, plan["project_id"]] if plan["destination"] == ARCHIVE else [None]
     stored = [script for scope in scopes if (script := active_script(site, scope)) and script.enabled]
     pinned = [{"id": script.id, "scope": script.scope, "digest": script.digest} for script in stored]
     with site.catalog.write() as connection:

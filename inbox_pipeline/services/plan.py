@@ -12,10 +12,12 @@ from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import read_parameters
 from inbox_pipeline.intake.sessions import PlannedSession, studies_under_one_label
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.requests import accept
 from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.validate import destination_of, facts, judge, plan_rows
+from inbox_pipeline.store.catalog import projects
 
 
 def plan(
@@ -32,8 +34,11 @@ def plan(
     request = {"project_id": project_id, "auto_archive": asked.auto_archive}
     with site.catalog.read() as connection:
         destination = destination_of(connection, request, 1)
+        project_row = projects.get_project(connection, project_id)
+    basic = project_row is not None and PolicyChoice.of(project_row).basic
+    pseudonyms = pseudonyms_of(site.secret, project_id) if basic else None
     with open_folder(real_path) as folder:
-        labels = Asked(asked.subject_label, asked.session_label, site.secret)
+        labels = Asked(asked.subject_label, asked.session_label, site.secret, pseudonyms)
         found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(entries(folder, None))]
         rows = [row for row in found if row["disposition"] == "pending"]
         studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)

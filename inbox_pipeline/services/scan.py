@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
@@ -17,7 +18,9 @@ from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.identify import identify
 from inbox_pipeline.intake.labels import scan_label
 from inbox_pipeline.intake.modalities import known_modality
+from inbox_pipeline.intake.pseudonymous import gives_away, pseudonymous
 from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import ledger, requests
 from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
@@ -44,11 +47,12 @@ _FACTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a scan must know of the request: explicit labels, and the key for identifiers."""
+    """What a scan must know of the request: explicit labels, the key for identifiers, and pseudonyms if labels are."""
 
     subject_label: str | None
     session_label: str | None
     secret: Secret
+    pseudonyms: Pseudonyms | None = None
 
 
 def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
@@ -66,7 +70,9 @@ def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
         only = requests.listed_files(connection, request_id)
     if row is None:
         raise Rejected("request_not_found", "The request is gone.", "")
-    asked = Asked(row["subject_label"], row["session_label"], site.secret)
+    choice = PolicyChoice.of(row)
+    pseudonyms = pseudonyms_of(site.secret, row["project_id"]) if choice.basic else None
+    asked = Asked(row["subject_label"], row["session_label"], site.secret, pseudonyms)
     found = set()
     fresh: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
@@ -137,8 +143,11 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
 
 def _facts(header: Header, asked: Asked) -> dict[str, Any]:
     identity = identify(header, asked.subject_label, asked.session_label)
+    given_away = asked.pseudonyms is not None and gives_away(identity, header)
+    if asked.pseudonyms is not None:
+        identity = pseudonymous(identity, header, asked.pseudonyms)
     number = header.instance_number
-    return {
+    return (_ended("label_identifies") if given_away else {}) | {
         **header_keys(header, asked.secret),
         "modality": known_modality(header.modality),
         "scan_label_asked": scan_label(header.series_number, header.series_instance_uid or ""),

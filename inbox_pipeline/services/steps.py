@@ -24,7 +24,8 @@ from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.validate import validate
-from inbox_pipeline.store.catalog import leases, ledger, requests
+from inbox_pipeline.store.catalog import leases, ledger, projects, requests
+from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
 STEPS = ("scan", "validate", "anonymize", "archive")
@@ -91,12 +92,30 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
 
 def _scan(site: Site, keeper: Keeper, _staging: Staging) -> str:
     require_rights(site, keeper.lease.request_id)
+    keep_policy(site, keeper.lease)
     scan(site, keeper.lease.request_id, keeper.check)
     totals = reached(site, keeper.lease.request_id)
     with site.catalog.write() as connection:
         size = ledger.total_bytes(connection, keeper.lease.request_id)
         leases.update_held(connection, keeper.lease, bytes=size)
     return f"{sum(totals.values()):,} files found, {totals.get('pending', 0):,} of them can be imported."
+
+
+def keep_policy(site: Site, lease: Lease) -> None:
+    """Note the project's policy on the request, which keeps to it whatever is set meanwhile.
+
+    Raises:
+        Rejected: `project_gone`.
+        LeaseLost: another attempt has taken over.
+    """
+    with site.catalog.write() as connection:
+        row = requests.get(connection, lease.request_id)
+        project = projects.get_project(connection, row["project_id"]) if row else None
+        if project is None:
+            raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
+        choice = {name: project[name] for name in ("policy", "options", "strict_identifiers")}
+        if not leases.update_held(connection, lease, **choice):
+            raise lost(lease.request_id)
 
 
 def require_rights(site: Site, request_id: int) -> None:

@@ -145,6 +145,9 @@ requests = sa.Table(
     sa.Column("session_label", sa.String(255)),
     sa.Column("only_listed", sa.Boolean, nullable=False, default=False),
     sa.Column("prevent_anon", sa.Boolean, nullable=False, default=False),
+    sa.Column("policy", sa.String(16)),
+    sa.Column("options", sa.Text),
+    sa.Column("strict_identifiers", sa.Boolean),
     sa.Column("auto_archive", sa.Boolean),
     sa.Column("cleanup", sa.Boolean, nullable=False, default=False),
     sa.Column("cleanup_state", sa.String(16), nullable=False, default="off"),
@@ -170,7 +173,8 @@ requests = sa.Table(
     sa.Column("finished_at", UtcDateTime),
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
-the database's clock; `fruitless` counts attempts in a row that ended by an expired lease with no file made durable."""
+the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `fruitless`
+counts attempts in a row that ended by an expired lease with no file made durable."""
 
 attempts = sa.Table(
     "attempts",
@@ -287,6 +291,7 @@ sessions = sa.Table(
     sa.Column("modality", sa.String(16), nullable=False, default=""),
     sa.Column("xsi_type", sa.String(64), nullable=False, default=""),
     sa.Column("policy", sa.String(16), nullable=False, default="none"),
+    sa.Column("options", sa.Text, nullable=False, default=""),
     sa.Column("scripts", sa.JSON, nullable=False),
     sa.Column("manifest_digest", sa.String(64), nullable=False),
     sa.Column("request_id", sa.BigInteger),

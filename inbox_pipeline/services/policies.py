@@ -1,0 +1,59 @@
+"""Which de-identification policy is in force, as projects and requests hold it.
+
+Belongs here: reading and checking the choice, and the pseudonyms of a project. Does not belong here: what a policy does
+(`deid`), storing settings (`projects.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import RowMapping
+
+from inbox_pipeline.deid.options import NEW_SITE_OPTIONS, checked
+from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
+from inbox_pipeline.store.secret import Secret
+
+BASIC, NONE = "basic", "none"
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """A policy and its options, and whether a file that still holds an identifier is held under `none`, too."""
+
+    name: str = NONE
+    options: tuple[str, ...] = ()
+    strict_identifiers: bool = False
+
+    @property
+    def basic(self) -> bool:
+        """Whether the Basic Profile of PS3.15 applies."""
+        return self.name == BASIC
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | RowMapping) -> PolicyChoice:
+        """Return the choice of a project's row, or of a request's, which keeps the one that it began with."""
+        return cls(str(row["policy"]), options_from(row["options"]), bool(row["strict_identifiers"]))
+
+
+def options_from(text: str | None) -> tuple[str, ...]:
+    """Return the options that a setting names, separated by commas; a text that is empty names none.
+
+    Raises:
+        Rejected: `parameter_invalid`.
+    """
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    checked(names)
+    return names
+
+
+def options_text(options: Iterable[str] = NEW_SITE_OPTIONS) -> str:
+    """Return options as a setting holds them."""
+    return ",".join(options)
+
+
+def pseudonyms_of(secret: Secret, project: str) -> Pseudonyms:
+    """Return a project's pseudonyms, from keys derived for it alone."""
+    return Pseudonyms(Keys.derived(secret.subkey, project))
