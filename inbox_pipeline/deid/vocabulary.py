@@ -17,14 +17,14 @@ from importlib import resources
 
 from inbox_pipeline.deid.folding import fold
 
-_APART = frozenset({"compound", "placeholders", "ambiguous", "units"})
+_APART = frozenset({"compound", "placeholders", "ambiguous"})
 _SHORTEST_PART = 4
 
 
 @lru_cache(maxsize=1)
 def core() -> frozenset[str]:
     """Return the words made for this purpose: a name that is one of them says nothing by itself."""
-    return frozenset().union(*(words for name, words in _sections().items() if name not in _APART)) | units()
+    return frozenset().union(*(words for name, words in _sections().items() if name not in _APART))
 
 
 @lru_cache(maxsize=1)
@@ -37,6 +37,12 @@ def known() -> frozenset[str]:
 def units() -> frozenset[str]:
     """Return what may follow a number, besides being words."""
     return _sections()["units"]
+
+
+@lru_cache(maxsize=1)
+def measures() -> frozenset[str]:
+    """Return what a number may follow that says how much of something there is, besides being words."""
+    return _sections()["measures"]
 
 
 @lru_cache(maxsize=1)
