@@ -177,11 +177,16 @@ class Identifiers:
                 for match in identifier.pattern.finditer(folded):
                     yield Hit(*match.span(), identifier)
         for match in _UID_IN_TEXT.finditer(folded) if self.uids else ():
-            if any(beginning in self.uids for beginning in _beginnings(match[0])):
+            if any(beginning in self.uids for beginning in beginnings(match[0])):
                 yield Hit(*match.span(), ANY_UID)
 
 
-def _beginnings(uid: str) -> Iterator[str]:
+def uids_in(text: str) -> list[str]:
+    """Return what looks like a UID in a text."""
+    return _UID_IN_TEXT.findall(text)
+
+
+def beginnings(uid: str) -> Iterator[str]:
     """A UID and what is left when components are taken off its end."""
     while uid:
         yield uid

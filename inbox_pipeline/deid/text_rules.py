@@ -10,7 +10,7 @@ import re
 _ID_LABELS = (
     r"mrn|pid|ssn|nhs|ahv|cpf|cnp|rut|dni|nif|nie|bsn|insee|svnr|kvnr|iban|hic|upi|uhid|cin|empi|"
     r"patient[ _-]?(?:id|nr|no|num(?:ber|mer)?)|pat[ ._-]?(?:id|nr|no)|"
-    r"acc(?:ession|n)?|case[ _-]?(?:no|nr|id)|fall[ _-]?(?:nr|nummer)|order[ _-]?(?:no|nr|id)|"
+    r"acc(?:ession|n)?|case|fall(?:nr|nummer)?|order[ _-]?(?:no|nr|id)|"
     r"visit[ _-]?(?:no|nr|id)|encounter[ _-]?(?:no|nr|id)|chart|record|dossier|expediente|prontu[aá]rio|cartella|"
     r"id|ref[ _-]?(?:no|nr)?|tel(?:efon|[eé]fono|ephone)?|phone|fon|fax|mobile?|cell|handy|pager|call|serial|s/n"
 )
@@ -35,7 +35,7 @@ RULES = (
     ),
     re.compile(r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])"),  # social security
     re.compile(r"(?<![\w.])(?:\+\d{1,3}[ ./-]?|00\d{2}[ ./-])?\(\d{2,5}\)[ ./-]?\d{2,5}(?:[ ./-]?\d{2,5}){0,3}(?!\d)"),
-    re.compile(r"(?<![\w.])\+\d{1,3}(?:[ ./()-]{1,2}\d{1,5}){2,6}(?!\d)"),  # telephone, international
+    re.compile(r"(?<![\w.])\+\d{1,3}(?:[ ./()-]{1,2}\d{1,8}){2,6}(?!\d)"),  # telephone, international
     re.compile(r"(?<![\w.])\d{2,5}(?:[ ./-]{1,3}\d{2,5}){1,2}[ ./-]{1,3}\d{3,5}(?![\w.])"),
     re.compile(r"(?<![\w.-])\d{3}[.-]\d{4}(?![\w-])"),
     re.compile(r"(?<![\w.])\d{2}(?:[ .]\d{2}){4}(?!\d)"),  # French telephone

@@ -89,8 +89,17 @@ class Verifier:
         found: dict[Finding, None] = {}
         for run in runs:
             if self._may_hold(run.data):
-                found |= dict.fromkeys(self._findings(run))
+                found |= dict.fromkeys(Verifier(self._left(run.data))._findings(run))
         return list(found)
+
+    def _left(self, data: bytes) -> Identifiers:
+        """The identifiers that the quick pass cannot rule out."""
+        compact = compacted(data)
+        digits = compact.translate(None, _NO_DIGITS)
+        return self._identifiers.narrowed(
+            lambda one: not one.in_text and _may_stand_in(one, compact, digits),
+            any(start in digits for start in self._starts),
+        )
 
     def _may_hold(self, data: bytes) -> bool:
         compact = compacted(data)
@@ -102,17 +111,12 @@ class Verifier:
     def _findings(self, run: Run) -> Iterator[Finding]:
         for leaf in leaves_of(run):
             if self._may_hold(leaf.value):
-                kinds = {one.kind for one in self._found_in(leaf) if counts(one, leaf)}
+                kinds = {one.kind for one in self._found_in(leaf) if counts_in(leaf, one.kind, one.joined, one.weak)}
                 yield from (Finding(place_of(run, leaf), kind) for kind in sorted(kinds, key=str))
 
     def _found_in(self, leaf: Leaf) -> Iterator[Identifier]:
         """What stands in a value, by the exact rules applied to what the quick ones leave over."""
-        compact = compacted(leaf.value)
-        digits = compact.translate(None, _NO_DIGITS)
-        left = self._identifiers.narrowed(
-            lambda one: not one.in_text and _may_stand_in(one, compact, digits),
-            any(start in digits for start in self._starts),
-        )
+        left = self._left(leaf.value)
         spelled = any(one.spelled for one in left.patterned)
         for text in readings(leaf, every_charset=spelled):
             yield from (hit.identifier for hit in left.hits(text))
@@ -146,19 +150,25 @@ def readings(leaf: Leaf, *, every_charset: bool) -> set[str]:
     return {fold(reading) for text in texts for reading in (text, " ".join(camel_parts(text)))}
 
 
-def counts(identifier: Identifier, leaf: Leaf) -> bool:
-    """Whether what was found there is no coincidence.
+def counts_in(leaf: Leaf, kind: Kind, joined: str, weak: bool) -> bool:
+    """Whether what was found in a value is no coincidence.
 
     Dates and UIDs are long. A name or an id of few characters is nothing among bytes that are no text, and a number is
     nothing among numbers unless it is long.
+
+    Args:
+        leaf: where it was found.
+        kind: of the identifier.
+        joined: the identifier's letters and digits.
+        weak: whether it stands for itself in texts only.
     """
-    if identifier.kind is Kind.UID or identifier.kind in DATES:
+    if kind is Kind.UID or kind in DATES:
         return True
-    if leaf.vr in _NUMBER_VRS and identifier.joined.isdigit():
-        return len(identifier.joined) >= _STRONG_IN_NUMBERS and leaf.vr not in {"UI", "TM", "DS"}
+    if leaf.vr in _NUMBER_VRS and joined.isdigit():
+        return len(joined) >= _STRONG_IN_NUMBERS and leaf.vr not in {"UI", "TM", "DS"}
     if leaf.vr in _TEXT_VRS or _is_text(leaf.value):
-        return not identifier.weak or leaf.vr != "CS"
-    return not identifier.weak and len(identifier.joined) >= _SHORTEST_IN_BINARY
+        return not weak or leaf.vr != "CS"
+    return not weak and len(joined) >= _SHORTEST_IN_BINARY
 
 
 def _is_text(value: bytes) -> bool:
