@@ -15,10 +15,10 @@ import click
 
 from inbox_pipeline.cli import exits, options
 from inbox_pipeline.cli.follow import CLEAR_LINE
-from inbox_pipeline.intake.reasons import refusal
 
 if TYPE_CHECKING:
     from inbox_pipeline.services.anonymize_folder import Result
+    from inbox_pipeline.services.folder_worker import KeyedPolicy
 
 PROGRESS_FILES = 50
 
@@ -53,6 +53,9 @@ def verify(project: str | None, as_json: bool) -> None:
 )
 @click.option("--site-script", default="default", show_default=True, metavar="none|default|F", help="Applied first.")
 @click.option("--policy", type=options.POLICY, default="none", show_default=True, help="De-identification policy.")
+@click.option(
+    "--options", "profile_options", metavar="a,b", help="Options of policy basic.  [default: those of a new site]"
+)
 @click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
@@ -72,6 +75,7 @@ def anonymize(
     scripts: tuple[Path, ...],
     site_script: str,
     policy: str,
+    profile_options: str | None,
     project: str | None,
     subject: str | None,
     session: str | None,
@@ -87,12 +91,19 @@ def anonymize(
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
     from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
 
-    if policy == "basic":
-        raise refusal("policy_not_supported")
     texts = (*site_scripts(site_script), *(options.read_script(path) for path in scripts))
     name = project or UNASSIGNED
     order = service.Order(
-        source, target, texts, name, subject, session, jobs, project_key(secret_file, name), strict_script=strict_script
+        source,
+        target,
+        texts,
+        name,
+        subject,
+        session,
+        jobs,
+        project_key(secret_file, name),
+        strict_script,
+        _keyed_policy(policy, profile_options, secret_file, name),
     )
     result = service.anonymize_folder(order, _progress)
     if report is not None:
@@ -115,6 +126,25 @@ def new(file: Path) -> None:
 
     new_secret(file)
     click.echo(f"{file}: made")
+
+
+def _keyed_policy(policy: str, given: str | None, secret_file: Path | None, project: str) -> KeyedPolicy | None:
+    """Return the policy with the project's keys; None for policy none.
+
+    Raises:
+        Rejected: `parameter_invalid` for an option that is none, `secret_missing`, `secret_malformed`,
+            `secret_exposed`.
+    """
+    from inbox_pipeline.deid.pseudonyms import Keys  # noqa: PLC0415 - loads more than --help needs
+    from inbox_pipeline.services.folder_worker import KeyedPolicy  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.policies import BASIC, PolicyChoice, options_from, options_text  # noqa: PLC0415
+    from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
+
+    if policy != BASIC:
+        return None
+    choice = PolicyChoice(policy, options_from(options_text() if given is None else given))
+    secret = read_secret(secret_file or options.settings().secret_file)
+    return KeyedPolicy(choice, Keys.derived(secret.subkey, project))
 
 
 def project_key(secret_file: Path | None, project: str) -> bytes | None:

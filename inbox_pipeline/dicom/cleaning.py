@@ -27,6 +27,10 @@ Clean = Callable[[Iterable[RootElement], Layout], Treated]
 """Given the root elements in order and their layout: what becomes of those that do not stay."""
 
 
+Look = Callable[[Iterable[RootElement], Layout], object]
+"""Shown the root elements of a source in order, and their layout."""
+
+
 def as_root(encoded: Encoded, layout: Layout) -> RootElement:
     """An element that has been encoded, as a cleaner sees it."""
     window = Window(IN_MEMORY, len(encoded.head), head=encoded.head)

@@ -83,9 +83,12 @@ class FastRoad:
         changes |= {tag: None if head is None else Encoded(head) for tag, head in treated.items()}
         return list(self._pieces(changes)), treated
 
+    def roots(self) -> list[RootElement]:
+        """The root elements of the source."""
+        return [self._root(element) for element in self._elements]
+
     def _roots(self, changes: Mapping[int, Encoded | None]) -> Iterable[RootElement]:
-        roots = [self._root(element) for element in self._elements]
-        return in_order(roots, changes, self._layout) if changes else roots
+        return in_order(self.roots(), changes, self._layout) if changes else self.roots()
 
     def _root(self, element: Element) -> RootElement:
         """An element of the source; an undefined length without a VR means a sequence (PS3.5 section 6.2.2)."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.changes import Encoded
-from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root
+from inbox_pipeline.dicom.cleaning import Clean, Look, RootElement, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
 from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
 from inbox_pipeline.dicom.errors import NotWritable
@@ -70,8 +70,9 @@ def rewrite(
     edit: "Callable[[Dataset], object]",
     *,
     size: int | None = None,
+    look: Look | None = None,
     clean: Clean | None = None,
-    inspect: "Callable[[Iterable[bytes]], object] | None" = None,
+    inspect: "Callable[[Iterable[bytes], Layout], object] | None" = None,
     zero_preamble: bool = False,
     md5: bool = True,
     pixel: bool = True,
@@ -84,9 +85,10 @@ def rewrite(
     `size` its length in bytes (default: asked of it); `zero_preamble` blanks the preamble. Nothing is written to `dest`
     before the edit is planned.
 
-    After the edit, `clean` may exchange root elements as bytes. Then `inspect` is given every byte that will be written
-    besides pixel data, in pieces; what it raises ends the rewrite before anything is written. Without `md5` or `pixel`
-    that digest is not taken.
+    Before the edit, `look` is shown the root elements of the source. After it, `clean` may exchange root elements as
+    bytes. Then `inspect` is given every byte that will be written besides pixel data, the frame first and then pieces
+    that begin with an element, and the layout; what it raises ends the rewrite before anything is written. Without
+    `md5` or `pixel` that digest is not taken.
 
     An edit may change the transfer syntax to Implicit or Explicit VR Little Endian: the data set is then laid out so.
     Pixel data that was compressed must have been replaced. In a big endian file the words of OW and the like that the
@@ -97,6 +99,8 @@ def rewrite(
     with quiet():
         opened = _open(source, size)
         preface, road = opened.preface, opened.road
+        if look is not None:
+            look(road.roots(), preface.layout)
         edit(road.dataset)
         syntax = _new_syntax(road.dataset, preface)
         layout, hidden_pixel = stated_layout(syntax), None
@@ -104,7 +108,7 @@ def rewrite(
         facts = _Facts(road.dataset, treated, layout)
         segments.insert(0, _frame(facts, preface, opened.head, zero_preamble, syntax))
         if inspect is not None:
-            inspect(_runs(segments, opened.head, source))
+            inspect(_runs(segments, opened.head, source), layout)
         if syntax == DEFLATED:
             data_set, hidden_pixel = deflated(segments[1:])
             segments = [segments[0], *data_set]

@@ -53,12 +53,13 @@ def patient_of(header: IdentifiedHeader) -> Patient:
 
 def pseudonymous(identity: Identity, header: IdentifiedHeader, pseudonyms: Pseudonyms) -> Identity:
     """Return labels of which only those that a person chose stay; the others are pseudonyms of patient and study."""
-    changes: dict[str, str] = {}
     if identity.subject_rule not in GIVEN_RULES:
-        changes |= {"subject_label": pseudonyms.subject(patient_of(header)), "subject_rule": PSEUDONYM}
+        label = pseudonyms.subject(patient_of(header))
+        identity = replace(identity, subject_label=label, subject_rule=PSEUDONYM)
     if identity.session_rule not in GIVEN_RULES:
-        changes |= {"session_label": pseudonyms.session(header.study_instance_uid or ""), "session_rule": PSEUDONYM}
-    return replace(identity, **changes)
+        label = pseudonyms.session(header.study_instance_uid or "")
+        identity = replace(identity, session_label=label, session_rule=PSEUDONYM)
+    return identity
 
 
 def gives_away(identity: Identity, header: IdentifiedHeader) -> bool:

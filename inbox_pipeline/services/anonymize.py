@@ -19,7 +19,8 @@ from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.keyed_uids import PURPOSE
-from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
@@ -62,7 +63,10 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
     if request is None:
         raise Rejected("request_not_found", "The request is gone.", "")
     choice = PolicyChoice.of(request)
-    recipes = {plan["number"]: recipe_for(site, plan, choice, bare=request["prevent_anon"]) for plan in plans}
+    pseudonyms = pseudonyms_of(site.secret, request["project_id"])
+    profile = Profile(choice, pseudonyms) if choice.basic else None
+    bare = request["prevent_anon"]
+    recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
     with open_folder(request["source_path"]) as folder:
         rewriter = rewriter_for(site, request, folder, recipes)
         worker = _Worker(site, lease, staging, rewriter, recipes)
@@ -72,7 +76,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         worker.flush()
 
 
-def recipe_for(site: Site, plan: RowMapping, choice: PolicyChoice, *, bare: bool) -> Recipe:
+def recipe_for(site: Site, plan: RowMapping, profile: Profile | None, *, bare: bool) -> Recipe:
     """Return what is done to a planned session.
 
     Under policy `none` the site script runs at import and the project script on entering the archive, as in XNAT; under
@@ -83,7 +87,7 @@ def recipe_for(site: Site, plan: RowMapping, choice: PolicyChoice, *, bare: bool
     Args:
         site: the site.
         plan: the session.
-        choice: the policy of the request.
+        profile: what follows the scripts under policy `basic`, None under `none`.
         bare: run no script, as `prevent_anon` asks.
 
     Raises:
@@ -96,10 +100,10 @@ def recipe_for(site: Site, plan: RowMapping, choice: PolicyChoice, *, bare: bool
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    at_once = choice.basic or plan["destination"] == ARCHIVE
+    at_once = profile is not None or plan["destination"] == ARCHIVE
     stored = [] if bare else _scripts_of(site, plan, [None, plan["project_id"]] if at_once else [None])
     coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
-    return Recipe(coded, variables, bool(project and project["strict_script"]))
+    return Recipe(coded, variables, bool(project and project["strict_script"]), profile)
 
 
 def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None]) -> list[StoredScript]:

@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
 
+from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
@@ -33,7 +34,16 @@ from inbox_pipeline.services.folder_plan import (
     plan_entries,
     variables_of,
 )
-from inbox_pipeline.services.folder_worker import STORAGE_FAILED, FolderWorker, Share, Staged, Task, stage, start
+from inbox_pipeline.services.folder_worker import (
+    STORAGE_FAILED,
+    FolderWorker,
+    KeyedPolicy,
+    Share,
+    Staged,
+    Task,
+    stage,
+    start,
+)
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import entries, open_folder
 from inbox_pipeline.services.scripts import check_script
@@ -69,7 +79,8 @@ class Order:
     """What to anonymize and how.
 
     `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
-    UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect.
+    UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect; `policy`
+    follows the scripts, None is policy `none`.
     """
 
     source: Path
@@ -81,6 +92,7 @@ class Order:
     jobs: int = 1
     key: bytes | None = None
     strict_script: bool = False
+    policy: KeyedPolicy | None = None
 
 
 @dataclass
@@ -128,7 +140,8 @@ def _asked(order: Order) -> ImportParameters:
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
     with open_folder(_real(order.source)) as folder:
-        plan = plan_entries(folder, entries(folder, None), asked, grouping)
+        pseudonyms = None if order.policy is None else Pseudonyms(order.policy.keys)
+        plan = plan_entries(folder, entries(folder, None), asked, grouping, pseudonyms)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 
@@ -140,6 +153,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         target=order.target,
         scripts=order.scripts,
         strict=order.strict_script,
+        policy=order.policy,
         key=order.key or token_bytes(32),
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},

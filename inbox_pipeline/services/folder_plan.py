@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
@@ -46,10 +47,18 @@ def labels_asked(subject: str | None, session: str | None) -> ImportParameters:
 
 
 def plan_entries(
-    folder: InboxFolder, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret
+    folder: InboxFolder,
+    covered: Iterable[Entry],
+    asked: ImportParameters,
+    grouping: Secret,
+    pseudonyms: Pseudonyms | None = None,
 ) -> FolderPlan:
-    """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
-    labels = Asked(asked.subject_label, asked.session_label, grouping)
+    """Scan and validate entries of a folder.
+
+    `grouping` makes the keys that group files, good for this one call; with `pseudonyms`, labels that nobody chose are
+    those.
+    """
+    labels = Asked(asked.subject_label, asked.session_label, grouping, pseudonyms)
     found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
     rows = [row for row in found if row["disposition"] == "pending"]
     studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
+from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
@@ -49,6 +52,18 @@ class Staged:
 
 
 @dataclass(frozen=True)
+class KeyedPolicy:
+    """A policy with the keys of its project; goes to other processes, which pseudonyms themselves cannot."""
+
+    choice: PolicyChoice
+    keys: Keys
+
+    def parts(self) -> tuple[PolicyChoice, Pseudonyms]:
+        """Return what a profile is made of."""
+        return self.choice, Pseudonyms(self.keys)
+
+
+@dataclass(frozen=True)
 class Share:
     """What every process is given once.
 
@@ -60,6 +75,7 @@ class Share:
     target: Path
     scripts: tuple[str, ...]
     strict: bool
+    policy: KeyedPolicy | None
     key: bytes
     grouping: Secret
     variables: Mapping[int, Mapping[str, str]]
@@ -75,7 +91,10 @@ class FolderWorker:
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
         self._target = share.target
-        self._recipes = {number: Recipe(coded, given, share.strict) for number, given in share.variables.items()}
+        profile = None if share.policy is None else Profile(*share.policy.parts())
+        self._recipes = {
+            number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
+        }
         edited = {task.row_id: (task.source, self._recipes[task.session]) for task in share.tasks}
         self._rewriter = rewriter_among(InboxFolder(share.source), share.key, edited, share.bearers, share.grouping)
 

@@ -6,15 +6,19 @@ scripts' language (`script`), bytes and files (`rewriting.py`), which scripts ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inbox_pipeline.dicom.changes import CHARSET
+from inbox_pipeline.dicom.cleaning import RootElement, Treated
 from inbox_pipeline.dicom.codes import append_method_code
+from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.script import Change, Outcome, Script, ScriptError, UidProvider
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.references import NewUid, follow
 from inbox_pipeline.services.keyed_uids import KeyedUids
+from inbox_pipeline.services.profile import Profile, ProfilePass
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -60,6 +64,12 @@ class Trace:
     followed: tuple[Change, ...] = ()
 
     @property
+    def decided(self) -> list[Change]:
+        """What scripts have set, deleted or kept, and the references that followed."""
+        by_scripts = [change for each in self.applied for change in (*each.outcome.changes, *each.outcome.kept)]
+        return [*by_scripts, *self.followed]
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """The scripts' warnings, each with its script and line; no values."""
         return tuple(f"{each.coded.name}, {warning}" for each in self.applied for warning in each.outcome.warnings)
@@ -77,6 +87,7 @@ class Recipe:
     scripts: Sequence[CodedScript]
     variables: Mapping[str, str]
     strict: bool = False
+    profile: Profile | None = None
 
     def edit(self, dataset: Dataset, uids: UidProvider | None, new_uid: NewUid | None = None) -> Trace:
         """Edit a data set in place: the scripts, their record in (0012,0064), and the references that follow.
@@ -124,11 +135,42 @@ class Editor:
     ) -> None:
         self._recipe, self._new_uid = recipe, new_uid
         self._uids = None if key is None else KeyedUids(key, source_digest)
+        self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
+        self._charset = b""
         self.trace = Trace(())
+
+    @property
+    def cleans(self) -> bool:
+        """Whether a profile follows the scripts."""
+        return self._pass is not None
+
+    def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
+        """See the elements of the source before any edit."""
+        if self._pass is not None:
+            self._pass.look(roots, layout)
 
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
+        if self._pass is not None:
+            self._pass.strip_meta(dataset)
+
+    def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
+        """Treat, as bytes, what the scripts have not decided on."""
+        if self._pass is None:
+            return {}
+        elements = list(roots)
+        charset = next((root.value() for root in elements if root.tag == CHARSET), b"")
+        return self._pass.clean(elements, layout, self.trace.decided, charset)
+
+    def inspect(self, runs: Iterable[bytes], layout: Layout) -> None:
+        """Judge what will be written. Raises Stopped: `identifier_found`."""
+        if self._pass is None:
+            return
+        found = self._pass.residuals(runs, layout)
+        if found:
+            places = [f"{finding.place} ({finding.kind.value})" for finding in found]
+            raise Stopped("identifier_found", shortened(places))
 
 
 def shortened(sentences: Sequence[str]) -> str | None:

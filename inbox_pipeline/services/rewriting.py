@@ -114,7 +114,7 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = rewrite(stream, cast(BinaryIO, target), editor, size=source.size)
+            result = _rewritten(stream, target, editor, editor, source.size)
             return _identified(Written(result, editor.trace.warnings))
 
         return self._opened(source, work)
@@ -153,7 +153,7 @@ class Rewriter:
                 editor(dataset)
                 said.append(compare(before, dataset, editor.trace))
 
-            result = rewrite(stream, cast(BinaryIO, Nowhere()), edit, size=source.size)
+            result = _rewritten(stream, Nowhere(), editor, edit, source.size)
             _identified(Written(result, editor.trace.warnings))
             return said[0]
 
@@ -188,6 +188,22 @@ class Rewriter:
             raise
         except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
             raise Stopped("anonymize_error") from None
+
+
+def _rewritten(
+    stream: BinaryIO, target: Target | Nowhere, editor: Editor, edit: Callable[[Any], None], size: int
+) -> Rewritten:
+    return rewrite(
+        stream,
+        cast(BinaryIO, target),
+        edit,
+        size=size,
+        look=editor.look if editor.cleans else None,
+        clean=editor.clean if editor.cleans else None,
+        inspect=editor.inspect if editor.cleans else None,
+        zero_preamble=editor.cleans,
+        pixel=False,
+    )
 
 
 def _left_alone(_dataset: Any) -> None:
