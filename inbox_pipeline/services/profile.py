@@ -10,14 +10,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
 from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
-from inbox_pipeline.deid.identifying import sort_of
+from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, sort_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
-from inbox_pipeline.deid.policy import META_REMOVED, Policy
+from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Verifier
@@ -82,7 +83,9 @@ class ProfilePass:
         for root in elements:
             if root.tag in (_SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY):
                 known[root.tag] = root.value()
-            _gather(collector, root, layout, charset)
+        actions = self._profile.policy.actions(decode(known.get(_SOP_CLASS, b""), b""))
+        for root in elements:
+            _gather(collector, root, layout, charset, actions)
         patient = Patient(*(decode(known.get(tag, b""), charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
         self._instance = Instance(patient, decode(known.get(_SOP_CLASS, b""), b""), charset, layout)
         self._identifiers = collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
@@ -112,19 +115,30 @@ class ProfilePass:
         return Verifier(self._identifiers).residuals(_regions(runs, layout))
 
 
-def _gather(collector: IdentifierCollector, root: RootElement, layout: Layout, charset: bytes) -> None:
+def _gather(
+    collector: IdentifierCollector, root: RootElement, layout: Layout, charset: bytes, actions: Actions
+) -> None:
+    """Gather from an element that the policy does not keep, or that must be known because it is kept."""
     vr = vr_of(root.tag) if not root.tag >> 16 & 1 else "UN"
     if vr == "SQ":
         value = root.value()
         if len(value) <= LARGEST_SEARCHED:
-            _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset)
-    elif sort_of(root.tag, vr) is not None:
+            _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset, actions)
+    elif sort_of(root.tag, vr) is not None and _counts(root.tag, actions.at_root(root.tag)):
         collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
 
 
-def _gather_nested(collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes) -> None:
+def _counts(tag: int, action: Action) -> bool:
+    return action is not Action.KEEP or tag in KEPT_IN_THE_OPEN
+
+
+def _gather_nested(
+    collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes, actions: Actions
+) -> None:
     for leaf in leaves(encoded(tag, b"SQ", value, layout), layout):
-        if leaf.path and sort_of(leaf.path[-1], leaf.vr) is not None:
+        if len(leaf.path) < 2 or sort_of(leaf.path[-1], leaf.vr) is None:
+            continue
+        if _counts(leaf.path[-1], actions.within(leaf.path[-2], leaf.path[-1])):
             collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
 
 
