@@ -162,7 +162,7 @@ class Linter:
             sentence = f"{path} may mean more than one element: := cannot assign to it, ?= can"
             self._notebook.say(node.at, ERROR, "wildcard_assigned", sentence)
         held = self._assigned(node, flow)
-        flow.deleted = tuple(gone for gone in flow.deleted if not covers(gone, path))
+        flow.restore(path)
         if not held.missing:
             self._overwritten(path, node.at, flow)
             flow.know(path)
@@ -277,7 +277,7 @@ class Linter:
         look_at_path(self._notebook, path, at)
         self._look_at_creator(path, at)
         self._look_at_private(path, at, flow)
-        if any(covers(gone, path) for gone in flow.deleted):
+        if flow.deletions(path):
             self._notebook.say(at, WARNING, "deleted_before_read", f"{path} was deleted above")
         flow.use(path)
 
