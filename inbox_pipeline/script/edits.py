@@ -5,7 +5,8 @@ Does not belong here: deciding what to change.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
@@ -18,8 +19,7 @@ Location = tuple[int, ...]
 _PIXEL_TAGS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One change of one element.
 
     `action` is `set` (given a value; perhaps created), `delete`, `empty` (its value or item was emptied), `create` (a
@@ -80,10 +80,9 @@ class Edits:
         """The sentences, each once, in order."""
         return tuple(self._sentences)
 
-    def replace(self, dataset: Dataset, tag: BaseTag, entry: Entry | None) -> None:
-        """Put an entry into a data set, or take it out if None, so that `undo` restores what was there."""
-        before = dataset._dict.get(tag)
-        self._undo.append(lambda: put_entry(dataset, tag, before))
+    def replace(self, dataset: Dataset, tag: BaseTag, before: Entry | None, entry: Entry | None) -> None:
+        """Put an entry into a data set, or take it out if None, so that `undo` restores what was there `before`."""
+        self._undo.append(partial(put_entry, dataset, tag, before))
         put_entry(dataset, tag, entry)
 
     def did(self, undo: Callable[[], object]) -> None:

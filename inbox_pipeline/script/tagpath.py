@@ -5,6 +5,7 @@ Does not belong here: looking anything up in a data set.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,7 +37,7 @@ class Digits:
             mask, value = mask << 4 | digit_mask, value << 4 | digit_value
         return cls(text.upper(), mask, value)
 
-    @property
+    @cached_property
     def exact(self) -> bool:
         """Whether there is no wildcard."""
         return self.mask + 1 == 1 << 4 * len(self.text)
@@ -67,6 +68,18 @@ class Tag:
     def number(self) -> int:
         """The tag as one number; of a private tag the block is missing."""
         return self.group.value << 16 | self.element.value
+
+    @cached_property
+    def mask(self) -> int:
+        """The bits of a tag that must be those of `number`."""
+        return self.group.mask << 16 | self.element.mask
+
+    def may_be_among(self, tags: Collection[int]) -> bool:
+        """Whether an element that is meant may have one of these tags."""
+        if self.exact and self.creator is None:
+            return self.number in tags
+        mask, number = self.mask, self.number
+        return any(tag & mask == number for tag in tags)
 
     def __str__(self) -> str:
         creator = f"{{{self.creator}}}" if self.creator is not None else ""
@@ -110,6 +123,11 @@ class TagPath:
         if rest or not isinstance(first, Tag) or not first.exact or first.creator is not None or first.item is not None:
             return None
         return first.number
+
+    def may_end_in(self, reach: Collection[int] | None) -> bool:
+        """Whether an element that is meant may have one of these tags; None stands for any tag."""
+        last = self.segments[-1]
+        return reach is None or isinstance(last, Levels) or last.may_be_among(reach)
 
     @property
     def portable(self) -> bool:

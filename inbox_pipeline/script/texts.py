@@ -32,14 +32,11 @@ def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
 
 
 def blank(level: Level, tag: int) -> None:
-    """Take the value of an element away and keep the element."""
-    element = level.element(tag)
-    if element is None:
-        return
+    """Take the value of an element away and keep the element, if there is one."""
     if tag == CHARSET:
         _set_charset(level, "")
-    else:
-        level.put(values.emptied(element), "empty")
+    elif level.has(tag):
+        level.put(values.emptied(tag, level.vr(tag)), "empty")
 
 
 def remove(level: Level, tag: int) -> None:

@@ -7,13 +7,14 @@ Does not belong here: where an element lies, character sets of scopes.
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from functools import lru_cache
 
 from pydicom import Sequence
 from pydicom.charset import decode_bytes
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, empty_value_for_VR
+from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
@@ -36,6 +37,16 @@ _RANGES = {
     "UV": (0, 2**64 - 1),
     "SV": (-(2**63), 2**63 - 1),
 }
+NUMBERS = {
+    vr: struct.Struct(f"<{code}") for vr, code in {"US": "H", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}.items()
+}
+"""VRs whose bytes are read here, not by pydicom, and one number of each; SS is not among them, see PS3.3 C.11.1.1."""
+
+_NUMBER_VRS = frozenset(["AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"])
+_OF_NUMBERS = frozenset("0123456789ABCDEF+-.einfa\\")
+_UNSTATED = (None, "UN")
+_PADDING_ROOM = 4096
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _TAG_NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
@@ -50,6 +61,14 @@ def text_of_bytes(value: bytes, vr: str, encodings: Callable[[], list[str]]) -> 
     if vr not in CHARSET_VRS:
         return trimmed(value.decode("latin-1"), vr)
     return trimmed(decode_bytes(value, encodings(), _NAME_DELIMITERS if vr == "PN" else _DELIMITERS), vr)
+
+
+def text_of_numbers(value: bytes, vr: str, *, little: bool) -> str:
+    """The text of an undecoded element of one of `NUMBERS`; its bytes must be a multiple of that VR's size."""
+    form = NUMBERS[vr]
+    order = "<" if little else ">"
+    numbers = struct.unpack(f"{order}{len(value) // form.size}{form.format[-1]}", value)
+    return "\\".join(_text_of_value(number, vr) for number in numbers)
 
 
 def trimmed(text: str, vr: str) -> str:
@@ -72,6 +91,31 @@ def text_of(element: DataElement) -> str:
         return _text_of_unknown(value)
     values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
     return trimmed("\\".join(_text_of_value(each, vr) for each in values), vr)
+
+
+def may_equal(wanted: Set[str]) -> Callable[[DataElement | RawDataElement | None], bool]:
+    """A quick test of elements that only those fail whose text is none of the wanted ones.
+
+    It looks at undecoded bytes alone; others pass, as do texts of several values.
+    """
+    stripped = {text.strip(" \0").encode() for text in wanted if text.isascii()}
+    numeric = any(_OF_NUMBERS.issuperset(text) for text in wanted)
+    beyond_ascii = not all(map(str.isascii, wanted))
+    longest = 8 * max(map(len, wanted)) + _PADDING_ROOM
+
+    def passes(element: DataElement | RawDataElement | None) -> bool:
+        value = getattr(element, "value", None)
+        if not isinstance(element, RawDataElement) or not isinstance(value, bytes):
+            return True
+        if len(value) > longest or element.VR in _NUMBER_VRS:
+            return numeric and len(value) <= longest
+        if numeric and element.VR in _UNSTATED:
+            return True
+        if not value.isascii():
+            return beyond_ascii
+        return value.strip(b" \0") in stripped or b"\\" in value or b"\x1b" in value
+
+    return passes
 
 
 def _text_of_unknown(value: bytes) -> str:
@@ -106,9 +150,9 @@ def element_from_text(tag: int, vr: str, text: str) -> DataElement:
     return element_with(tag, vr, _value_from_text(vr, text))
 
 
-def emptied(element: DataElement) -> DataElement:
-    """A new element, equal in tag and VR, without a value; a sequence without items."""
-    return element_with(int(element.tag), element.VR, _value_from_text(element.VR, ""))
+def emptied(tag: int, vr: str) -> DataElement:
+    """A new element without a value; a sequence without items."""
+    return element_with(tag, vr, _value_from_text(vr, ""))
 
 
 def sequence_element(tag: int) -> DataElement:
@@ -116,6 +160,7 @@ def sequence_element(tag: int) -> DataElement:
     return element_with(tag, "SQ", Sequence())
 
 
+@lru_cache(maxsize=10_000)
 def standard_vr(tag: int) -> str:
     """The VR of the standard dictionary (PS3.6); LO for a private creator, UN for what is unknown."""
     if tag >> 16 & 1:
