@@ -5,8 +5,7 @@ Does not belong here: deciding what to change.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
@@ -61,7 +60,7 @@ class Edits:
         self.changes: list[Change] = []
         self.kept: list[Change] = []
         self._sentences: dict[str, None] = {}
-        self._undo: list[Callable[[], object]] = []
+        self._undo: list[tuple[Any, ...]] = []
 
     def record(self, location: Location, action: str) -> None:
         """Remember a change of the element or item at `location` by the statement that runs."""
@@ -82,17 +81,18 @@ class Edits:
 
     def replace(self, dataset: Dataset, tag: BaseTag, before: Entry | None, entry: Entry | None) -> None:
         """Put an entry into a data set, or take it out if None, so that `undo` restores what was there `before`."""
-        self._undo.append(partial(put_entry, dataset, tag, before))
+        self._undo.append((put_entry, dataset, tag, before))
         put_entry(dataset, tag, entry)
 
     def did(self, undo: Callable[[], object]) -> None:
         """Remember how to undo something that was done otherwise."""
-        self._undo.append(undo)
+        self._undo.append((undo,))
 
     def undo(self) -> None:
         """Restore everything, last edit first, and forget the changes."""
         while self._undo:
-            self._undo.pop()()
+            act, *arguments = self._undo.pop()
+            act(*arguments)
         self.changes.clear()
         self.kept.clear()
 

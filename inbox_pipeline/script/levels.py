@@ -274,7 +274,7 @@ class Level:
             known.pop(tag, None)
         if before is None or now is None:
             self._tags = None
-        if self._sequences is not None and (tag in self._sequences or (now is not None and now.VR == "SQ")):
+        if self._sequences is not None and (tag in self._sequences) != (now is not None and now.VR == "SQ"):
             self._sequences = None
         if before is None and self.parent is not None:
             self.parent._reached(self.location[-2])

@@ -7,7 +7,7 @@ Does not belong here: looking anything up in a data set.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from inbox_pipeline.script.errors import Failure, ScriptError
 from inbox_pipeline.script.source import Source
@@ -185,6 +185,7 @@ def _what_is_wrong(tag: Token | None) -> str:
     return "a public tag is written (gggg,eeee)"
 
 
+@lru_cache(maxsize=2_000)
 def path_from_text(text: str) -> TagPath:
     """A tag path that stands in quotes, as functions take it. Raises Failure."""
     tokens = Tokenizer(Source(text.strip()))
@@ -198,6 +199,7 @@ def path_from_text(text: str) -> TagPath:
     return path
 
 
+@lru_cache(maxsize=2_000)
 def direct_path(text: str) -> tuple[tuple[int, int | None], ...]:
     """Tags with items in direct notation, `"(gggg,eeee)[n]/(gggg,eeee)"` with absolute numbers. Raises Failure."""
     compact = "".join(text.split())

@@ -85,6 +85,8 @@ def text_of(element: DataElement) -> str:
     vr, value = element.VR, element.value
     if vr == "SQ":
         raise Failure("a sequence has no text")
+    if isinstance(value, str):
+        return trimmed(value, vr)
     if value is None:
         return ""
     if isinstance(value, bytes):
@@ -93,29 +95,39 @@ def text_of(element: DataElement) -> str:
     return trimmed("\\".join(_text_of_value(each, vr) for each in values), vr)
 
 
-def may_equal(wanted: Set[str]) -> Callable[[DataElement | RawDataElement | None], bool]:
-    """A quick test of elements that only those fail whose text is none of the wanted ones.
+class Wanted:
+    """Texts to look for, and quick tests that only elements whose text is none of them fail."""
 
-    It looks at undecoded bytes alone; others pass, as do texts of several values.
-    """
-    stripped = {text.strip(" \0").encode() for text in wanted if text.isascii()}
-    numeric = any(_OF_NUMBERS.issuperset(text) for text in wanted)
-    beyond_ascii = not all(map(str.isascii, wanted))
-    longest = 8 * max(map(len, wanted)) + _PADDING_ROOM
+    def __init__(self, texts: Set[str]) -> None:
+        self._texts = {text.strip(" \0") for text in texts}
+        self._bytes = {text.encode() for text in self._texts if text.isascii()}
+        self._numeric = any(_OF_NUMBERS.issuperset(text) for text in texts)
+        self._beyond_ascii = not all(map(str.isascii, texts))
+        self._plain = not self._numeric and not self._beyond_ascii and not any("\\" in text for text in texts)
+        self._longest = 8 * max(map(len, texts)) + _PADDING_ROOM
 
-    def passes(element: DataElement | RawDataElement | None) -> bool:
-        value = getattr(element, "value", None)
-        if not isinstance(element, RawDataElement) or not isinstance(value, bytes):
-            return True
-        if len(value) > longest or element.VR in _NUMBER_VRS:
-            return numeric and len(value) <= longest
-        if numeric and element.VR in _UNSTATED:
+    def may_equal(self, element: DataElement | RawDataElement | None) -> bool:
+        """Whether the text of an element may be one of these; true whenever that is not plain to see."""
+        if isinstance(element, RawDataElement):
+            return element.value is None or self._may_be(element.value, element.VR)
+        value = element.value if element is not None else ""
+        return not isinstance(value, str) or value.strip(" \0") in self._texts or "\\" in value
+
+    def _may_be(self, value: bytes, vr: str | None) -> bool:
+        if len(value) > self._longest or vr in _NUMBER_VRS:
+            return self._numeric and len(value) <= self._longest
+        if self._numeric and vr in _UNSTATED:
             return True
         if not value.isascii():
-            return beyond_ascii
-        return value.strip(b" \0") in stripped or b"\\" in value or b"\x1b" in value
+            return self._beyond_ascii
+        return value.strip(b" \0") in self._bytes or b"\\" in value or b"\x1b" in value
 
-    return passes
+    def may_be_below(self, element: DataElement | RawDataElement | None) -> bool:
+        """Whether elements with one of these texts may lie in a sequence; true for what is decoded."""
+        value = getattr(element, "value", None)
+        if not self._plain or not isinstance(element, RawDataElement) or not isinstance(value, bytes):
+            return True
+        return b"\x1b" in value or any(text in value for text in self._bytes)
 
 
 def _text_of_unknown(value: bytes) -> str:

@@ -5,13 +5,14 @@ Belongs here: removing, retaining, blanking, testing and setting elements. Does 
 
 from collections.abc import Iterator
 
-from inbox_pipeline.script import texts, values
+from inbox_pipeline.script import values
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.functions.registry import VOID, Argument, Context, Function, Rejected, Result, Void
 from inbox_pipeline.script.levels import Level
 from inbox_pipeline.script.places import Spot, creator_tag, find, is_creator, one
 from inbox_pipeline.script.reach import Reach
 from inbox_pipeline.script.tagpath import TagPath, direct_path, path_from_text
+from inbox_pipeline.script.texts import blank, remove, set_text
 
 _NEVER_BLANKED = frozenset([0x00020002, 0x00020003, 0x00020010])
 
@@ -22,7 +23,7 @@ def delete_spots(spots: list[Spot]) -> None:
         if spot.item is not None:
             spot.level.items(spot.tag)[spot.item].clear()
         elif spot.level.has(spot.tag) and not is_creator(spot.tag):
-            texts.remove(spot.level, spot.tag)
+            remove(spot.level, spot.tag)
 
 
 def remove_all_private_tags(level: Level) -> None:
@@ -53,7 +54,7 @@ def _delete(context: Context, arguments: list[Argument]) -> Void:
     if level is None or not level.has(tag):
         return VOID
     if item is None:
-        texts.remove(level, tag)
+        remove(level, tag)
     elif item < len(level.items(tag)):
         level.items(tag)[item].clear()
     return VOID
@@ -72,7 +73,7 @@ def _set(context: Context, arguments: list[Argument]) -> Void:
         level = level.need_items(parent, (number or 0) + 1)[number or 0]
     if level is context.root and tag >> 16 == 2:
         level = context.root.need_meta()
-    texts.set_text(level, tag, text)
+    set_text(level, tag, text)
     return VOID
 
 
@@ -143,22 +144,31 @@ def _text_at(spot: Spot) -> Iterator[str]:
 
 
 def _blank_values(context: Context, arguments: list[Argument]) -> Void:
-    wanted = {text.rstrip(" \0") for text in _texts(context, arguments)} - {""}
-    if wanted:
-        meta = [context.root.meta] if context.root.meta else []
-        may_equal = values.may_equal(wanted)
-        for level in [*meta, *list(context.root.below())]:
-            for tag in level.tags():
-                if may_equal(level.entry(tag)) and level.vr(tag) != "SQ" and level.text(tag) in wanted:
-                    _blank(level, tag)
+    texts = {text.rstrip(" \0") for text in _texts(context, arguments)} - {""}
+    if texts:
+        wanted = values.Wanted(texts)
+        for level in [context.root.meta, context.root]:
+            if level is not None:
+                _blank_in(level, texts, wanted)
     return VOID
+
+
+def _blank_in(level: Level, texts: set[str], wanted: values.Wanted) -> None:
+    """Blank the elements of a level, then of those below it, that have one of the texts."""
+    for tag in level.tags():
+        if wanted.may_equal(level.entry(tag)) and level.vr(tag) != "SQ" and level.text(tag) in texts:
+            _blank(level, tag)
+    for tag in level.sequences():
+        if wanted.may_be_below(level.entry(tag)):
+            for item in level.items(tag):
+                _blank_in(item, texts, wanted)
 
 
 def _blank(level: Level, tag: int) -> None:
     if tag in _NEVER_BLANKED:
         level.edits.warn(f"{level.path(tag)} equals a value to be blanked and was kept: a file needs it")
     else:
-        texts.blank(level, tag)
+        blank(level, tag)
 
 
 def _is_present(context: Context, arguments: list[Argument]) -> str:

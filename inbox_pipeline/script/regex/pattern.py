@@ -11,6 +11,7 @@ from inbox_pipeline.script.regex.program import Compiler
 from inbox_pipeline.script.regex.reader import Reader
 
 MAX_CHARACTERS = 10_000
+_SHORT, _REMEMBERED = 128, 64
 
 
 class Pattern:
@@ -25,9 +26,16 @@ class Pattern:
         compiler = Compiler(registers=2 * self._groups + 2)
         self._program = compiler.program(tree)
         self._registers = compiler.registers
+        self._known_whole = lru_cache(maxsize=_REMEMBERED)(self._whole)
 
     def whole(self, text: str) -> bool:
-        """Whether the whole text matches. Raises Failure if finding out takes too long."""
+        """Whether the whole text matches. Raises Failure if finding out takes too long.
+
+        Answers on short texts are remembered: the values of a series' headers repeat.
+        """
+        return self._known_whole(text) if len(text) <= _SHORT else self._whole(text)
+
+    def _whole(self, text: str) -> bool:
         return Machine(text, self._registers).run(self._program, 0, len(text).__eq__) is not None
 
     def group(self, text: str, number: int) -> str | None:
