@@ -170,7 +170,8 @@ def is_creator(tag: int) -> bool:
 def one(root: Root, path: TagPath) -> Spot | None:
     """The one element or item that a singular path means; None if it is missing. Raises Failure if not singular."""
     if path.number is not None:
-        return next(iter(find(root, path)), None)
+        holder = _holder(root, path.number)
+        return Spot(holder, path.number) if holder.has(path.number) else None
     need_singular(path)
     level: Level = root
     *parents, last = path.tags
