@@ -11,10 +11,16 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 
+from inbox_pipeline.script.errors import Failure
+
 Entry = DataElement | RawDataElement
 Location = tuple[int, ...]
 """Where an element or item lies: tag, item number, tag, ... from the root down."""
 
+MAX_WORK = 50_000_000
+"""How much one application may do, in units of about ten nanoseconds of work or one character of text."""
+
+_CHANGE_WORK = 20
 _PIXEL_TAGS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
 
 
@@ -57,6 +63,7 @@ class Edits:
 
     def __init__(self) -> None:
         self.line = 0
+        self._work_left = MAX_WORK
         self.changes: list[Change] = []
         self.kept: list[Change] = []
         self._sentences: dict[str, None] = {}
@@ -64,7 +71,17 @@ class Edits:
 
     def record(self, location: Location, action: str) -> None:
         """Remember a change of the element or item at `location` by the statement that runs."""
+        self.spend(_CHANGE_WORK)
         self.changes.append(Change(location, action, self.line))
+
+    def spend(self, work: int) -> None:
+        """Account for work, in the units of MAX_WORK. Raises Failure if the application has done too much.
+
+        What is counted does not depend on the machine, so that equal scripts and data sets end equally everywhere.
+        """
+        self._work_left -= work
+        if self._work_left < 0:
+            raise Failure("the script does more work on this data set than one application may")
 
     def keep(self, location: Location) -> None:
         """Remember that the statement that runs asked for this element to stay as it is."""

@@ -17,11 +17,12 @@ from inbox_pipeline.script.functions.registry import Argument, Context, Result, 
 from inbox_pipeline.script.lint import Advice, Linter
 from inbox_pipeline.script.parser import Parser
 from inbox_pipeline.script.places import find, need_singular, place_for
-from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.texts import set_text
 from inbox_pipeline.script.tokens import Tokenizer
+
+MAX_MEMBERS = 10_000
 
 
 @dataclass
@@ -235,7 +236,7 @@ def _comparison(node: nodes.Comparison) -> Holds:
         left, right = left_of(application), right_of(application)
         if left is None or right is None:
             return negated
-        equal = left == right if same else compiled(right).whole(left)
+        equal = left == right if same else application.context.matches(left, right)
         return equal != negated
 
     return holds
@@ -262,11 +263,26 @@ def _value(node: nodes.Value) -> Value:
         case nodes.PathValue(path):
             return lambda application: path
         case nodes.ListValue(members):
-            values = tuple(map(_value, members))
-            return lambda application: [value_of(application) for value_of in values]
+            return _list(tuple(map(_value, members)))
         case nodes.Call():
             return _needed_result(node)
     raise TypeError(type(node))
+
+
+def _list(members: tuple[Value, ...]) -> Value:
+    """The members, and those of lists among them: no function asks how lists stand in each other."""
+
+    def value(application: Application) -> Argument:
+        made: list[Argument] = []
+        for member_of in members:
+            member = member_of(application)
+            made += member if isinstance(member, list) else [member]
+        if len(made) > MAX_MEMBERS:
+            raise Failure(f"a list may have at most {MAX_MEMBERS} members")
+        application.context.edits.spend(len(made))
+        return made
+
+    return value
 
 
 def _needed_result(node: nodes.Call) -> Value:

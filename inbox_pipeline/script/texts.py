@@ -10,6 +10,7 @@ from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Level, python_encodings
 
 CHARSET = 0x00080005
+_VALUE_WORK = 100
 _UNICODE = "ISO_IR 192"
 _DEFAULT_REPERTOIRE = frozenset(["", "ISO_IR 6", "ISO 2022 IR 6"])
 
@@ -20,6 +21,8 @@ def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
     A new element that no dictionary knows gets the VR `unknown`.
     """
     try:
+        level.edits.spend(len(text) + _VALUE_WORK * text.count("\\"))
+        _need_unicode(text)
         if tag == CHARSET:
             _set_charset(level, text)
         else:
@@ -29,6 +32,13 @@ def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
             level.put(values.element_from_text(tag, vr, text), "set")
     except Failure as failure:
         raise Failure(failure.message, failure.tag or level.path(tag)) from None
+
+
+def _need_unicode(text: str) -> None:
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        raise Failure("the value is no Unicode text") from None
 
 
 def blank(level: Level, tag: int) -> None:

@@ -16,13 +16,13 @@ from inbox_pipeline.script.legacy.nodes import Definition, Edit, Statement
 from inbox_pipeline.script.legacy.parser import Parser
 from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.places import Spot, find
-from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.tokens import Tokenizer
 
 _SHARED = ("substring", "format", "lowercase", "uppercase", "getURL", "replace", "match", "hashUID")
 _MAX_DEPTH = 50
+_VALUE_WORK = 100
 _META = 2
 
 
@@ -124,7 +124,7 @@ class Evaluator42:
         left, right = self._text(condition.left), self._text(condition.right)
         if left is None or right is None:
             return False
-        return left == right if condition.operator == "=" else compiled(right).whole(left)
+        return left == right if condition.operator == "=" else self._context.matches(left, right)
 
     def _text(self, value: nodes.Value) -> str | None:
         return self._context.text(self._value(value))
@@ -136,6 +136,7 @@ class Evaluator42:
         if isinstance(node, nodes.PathValue):
             return node.path
         self._depth += 1
+        self._context.edits.spend(_VALUE_WORK)
         if self._depth > _MAX_DEPTH:
             raise Failure("variables are defined by each other in a circle, or nested too deeply")
         try:
