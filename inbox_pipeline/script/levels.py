@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import cast
 
 from pydicom import Dataset
-from pydicom.charset import convert_encodings
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
@@ -143,13 +143,7 @@ class Level:
         return self._sequences
 
     def _is_sequence(self, tag: int, entry: Entry) -> bool:
-        vr = entry.VR
-        if vr == "SQ":
-            return True
-        if (vr is not None and vr != "UN") or not isinstance(entry, RawDataElement):
-            return False
-        deferred = entry.value is None and entry.length != 0
-        return (deferred or _starts_item(entry.value)) and self.vr(tag) == "SQ"
+        return entry.VR == "SQ" or (_may_be_sequence(entry) and self.vr(tag) == "SQ")
 
     def items(self, tag: int) -> "list[Level]":
         """The items of a sequence; none if the element is missing or no sequence."""
@@ -184,7 +178,9 @@ class Level:
         reaches = [NOTHING]
         for item in self.items(tag):
             reaches.append(frozenset(item._entries))
-            reaches.extend(item.reach(inner) for inner in item.sequences())
+            reaches += [item.reach(inner) for inner, entry in item._entries.items() if entry.VR == "SQ"]
+            if any(_may_be_sequence(entry) for entry in item._entries.values()):
+                return None
         known = [reach for reach in reaches if reach is not None]
         return frozenset().union(*known) if len(known) == len(reaches) else None
 
@@ -287,13 +283,19 @@ class Level:
 
     def _encodings(self) -> list[str]:
         """The Python encodings that the bytes of this level were written in."""
-        found = self._shadow.original_character_set or self._shadow._character_set
+        try:
+            found = self._shadow.original_character_set or self._shadow._character_set
+        except Exception:  # noqa: BLE001 - pydicom raises anything on bad values; they are no name of anything
+            found = default_encoding
         return [found] if isinstance(found, str) else list(found)
 
 
-def _starts_item(value: object) -> bool:
-    """Whether undecoded bytes begin as a sequence's first item does (PS3.5 section 7.5)."""
-    return isinstance(value, bytes) and value.startswith(_ITEM_STARTS)
+def _may_be_sequence(entry: Entry) -> bool:
+    """Whether undecoded bytes without a VR begin as a sequence's first item does (PS3.5 section 7.5), or are unseen."""
+    if entry.VR not in (None, "UN") or not isinstance(entry, RawDataElement):
+        return False
+    value = entry.value
+    return value.startswith(_ITEM_STARTS) if isinstance(value, bytes) else entry.length != 0
 
 
 class Root(Level):
@@ -328,5 +330,8 @@ def _restore_file_meta(dataset: Dataset, before: dict[str, object]) -> None:
 
 
 def python_encodings(charset: str) -> list[str]:
-    """The Python encodings of the text of (0008,0005)."""
-    return convert_encodings(charset.split("\\"))
+    """The Python encodings of the text of (0008,0005); the default one for what cannot be a name."""
+    try:
+        return convert_encodings(charset.split("\\"))
+    except ValueError:
+        return [default_encoding]

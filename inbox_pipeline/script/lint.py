@@ -20,10 +20,9 @@ SUPPLIED = frozenset(["project", "subject", "session"])
 _ONLY_RETURN = frozenset(name for name in FUNCTIONS if name.startswith("shiftDate") and name.endswith("ByIncrement"))
 _IN_PLACE = frozenset(["shiftDateTimeSequenceByIncrement", "shiftDateTimeListByIncrement"])
 _GUESSABLE = frozenset(["DA", "TM", "DT", "AS", "DS", "IS"])
-_CONDITION = re.compile(r"^[ \t]*\}?[ \t]*(?:else)?if[ \t]*(\(.*)$", re.MULTILINE)
+_CONDITION = re.compile(r"^[ \t]*(?:\}[ \t]*)?(?:else)?if[ \t]*(\(.*)$", re.MULTILINE)
 _TAG_OR_STRING = re.compile(r'"[^"\n]*"|\([0-9A-Fa-fXx@#]{4}[ \t]*,[^()\n]*\)')
 _TRAP = re.compile(r"\([0-9A-Fa-f]{4}|[0-9A-Fa-f]{4}\)")
-_SWALLOWING = re.compile(r"//.*\\$")
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +57,7 @@ class Linter:
 
     def _look_at_text(self) -> None:
         for number, line in enumerate(self._source.lines, 1):
-            if _SWALLOWING.search(line):
+            if line.endswith("\\") and "//" in line:
                 self._advice.add(Advice(number, "a comment that ends in a backslash swallows the next line"))
         for match in _CONDITION.finditer(self._source.text):
             if _TRAP.search(_TAG_OR_STRING.sub(" ", match[1])):

@@ -13,7 +13,7 @@ from inbox_pipeline.script.regex.reader import Reader
 
 MAX_CHARACTERS = 10_000
 _SHORT, _REMEMBERED = 128, 64
-_STEP_WORK = 5
+_STEP_WORK = 10
 
 Spend = Callable[[int], object]
 
