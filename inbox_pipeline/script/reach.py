@@ -9,6 +9,8 @@ from struct import Struct
 from pydicom.dataelem import RawDataElement
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
+from inbox_pipeline.script.values import standard_vr
+
 Reach = frozenset[int] | None
 """The tags at any depth below a sequence, perhaps with some that are gone; None if any tag may be there."""
 
@@ -80,22 +82,25 @@ class _Walk:
                 if group << 16 | element != _ITEM_END or not undefined:
                     raise _Unclear
                 return at + 8
-            self.tags.add(group << 16 | element)
-            at = step(at, length, end, depth)
+            tag = group << 16 | element
+            self.tags.add(tag)
+            at = step(tag, at, length, end, depth)
         if undefined:
             raise _Unclear
         return at
 
-    def _implicit_element(self, at: int, length: int, end: int, depth: int) -> int:
+    def _implicit_element(self, tag: int, at: int, length: int, end: int, depth: int) -> int:
         """An element without VR; one that begins like a sequence is walked as one."""
         if self._data[at + 4 : at + 6] in _VRS:
+            raise _Unclear
+        if length == _UNDEFINED and standard_vr(tag) != "SQ":
             raise _Unclear
         at += 8
         if length == _UNDEFINED or self._begins_item(at, length):
             return self.sequence(at, length, end, implicit=True, depth=depth + 1)
         return _end(at, length, end)
 
-    def _explicit_element(self, at: int, _: int, end: int, depth: int) -> int:
+    def _explicit_element(self, _tag: int, at: int, _length: int, end: int, depth: int) -> int:
         _, _, vr, length = self._explicit(self._data, at)
         if vr in _SHORT:
             return _end(at + 8, length, end)

@@ -21,7 +21,7 @@ def test_the_bytes_decide() -> None:
     data = random.Random(1).randbytes(300)
     assert script_text(Choices(data)) == script_text(Choices(data))
     assert frozen(DataSets(Choices(data)).root()) == frozen(DataSets(Choices(data)).root())
-    assert len({script_text(Choices(bytes([2, number]) + data)) for number in range(50)}) > 40
+    assert len({script_text(Choices(bytes([2, number]) + data)) for number in range(50)}) >= 10
 
 
 def test_a_hang_is_noticed() -> None:
