@@ -10,7 +10,7 @@ stay the bytes that they were.
 
 import copy
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import cast
 
@@ -139,11 +139,9 @@ class Level:
     def sequences(self) -> list[int]:
         """The tags of the sequences that may have items, in order."""
         if self._sequences is None:
-            self._sequences = sorted(tag for tag, entry in self._entries.items() if self._is_sequence(tag, entry))
+            may_be = [tag for tag, entry in self._entries.items() if entry.VR == "SQ" or _may_be_sequence(entry)]
+            self._sequences = sorted(tag for tag in may_be if self.vr(tag) == "SQ")
         return self._sequences
-
-    def _is_sequence(self, tag: int, entry: Entry) -> bool:
-        return entry.VR == "SQ" or (_may_be_sequence(entry) and self.vr(tag) == "SQ")
 
     def items(self, tag: int) -> "list[Level]":
         """The items of a sequence; none if the element is missing or no sequence."""
@@ -166,6 +164,14 @@ class Level:
         """The items of a sequence; none, without decoding it, if what may lie below it is not wanted."""
         return self.items(tag) if wanted(self.reach(tag)) else []
 
+    def below_with(self, wanted: Callable[[Reach], bool]) -> "list[Level]":
+        """This level and those below it, without what lies in sequences in which nothing is wanted."""
+        found = [self]
+        for tag in self.sequences():
+            for item in self.items_with(tag, wanted):
+                found += item.below_with(wanted)
+        return found
+
     def reach(self, tag: int) -> Reach:
         """The tags that may lie below a sequence."""
         if tag not in self._reaches:
@@ -183,13 +189,6 @@ class Level:
                 return None
         known = [reach for reach in reaches if reach is not None]
         return frozenset().union(*known) if len(known) == len(reaches) else None
-
-    def below(self) -> "Iterator[Level]":
-        """This level and all levels below it."""
-        yield self
-        for tag in self.sequences():
-            for item in self.items(tag):
-                yield from item.below()
 
     def put(self, element: DataElement, action: str) -> None:
         """Store an element and record the change; nothing happens in an item that has been removed meanwhile."""
@@ -292,7 +291,7 @@ class Level:
 
 def _may_be_sequence(entry: Entry) -> bool:
     """Whether undecoded bytes without a VR begin as a sequence's first item does (PS3.5 section 7.5), or are unseen."""
-    if entry.VR not in (None, "UN") or not isinstance(entry, RawDataElement):
+    if (entry.VR is not None and entry.VR != "UN") or not isinstance(entry, RawDataElement):
         return False
     value = entry.value
     return value.startswith(_ITEM_STARTS) if isinstance(value, bytes) else entry.length != 0

@@ -38,8 +38,12 @@ def find(root: Root, path: TagPath) -> list[Spot]:
     if path.number is not None:
         holder = _holder(root, path.number)
         return [Spot(holder, path.number)] if holder.has(path.number) else []
-    if len(path.segments) == 1 and isinstance(path.segments[0], Tag):
-        return list(_spots(root, path.segments[0]))
+    match path.segments:
+        case (Tag() as tag,):
+            return list(_spots(root, tag))
+        case (Levels("*" | "+" as sign), Tag() as tag):
+            levels = root.below_with(path.may_end_in)
+            return [spot for level in levels[sign == "+" :] for spot in _spots(level, tag)]
     return list(_Search(path).spots(root))
 
 
