@@ -24,6 +24,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 FIRST_ADMINISTRATOR = "admin"
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Seconds: to connect, and between two pieces of an answer."""
+JSON = {"content-type": "application/json"}
 PLAN_TIMEOUT = httpx.Timeout(3600.0, connect=5.0)
 """A plan reads every header under the folder before it answers."""
 
@@ -91,7 +92,7 @@ class Client:
 
     def file_import(self, parameters: Mapping[str, str | bool]) -> dict[str, Any]:
         """File an import request (the import service's parameters) and return its Request JSON."""
-        return self._json("POST", "/api/v1/requests", json=dict(parameters))
+        return self._json("POST", "/api/v1/requests", content=_ascii(parameters), headers=JSON)
 
     def request(self, request_id: int) -> dict[str, Any]:
         """Return a request's JSON."""
@@ -112,7 +113,7 @@ class Client:
 
     def plan(self, order: Mapping[str, str]) -> dict[str, Any]:
         """Return what an import would do."""
-        return self._json("POST", "/api/v1/plan", json=dict(order), timeout=PLAN_TIMEOUT)
+        return self._json("POST", "/api/v1/plan", content=_ascii(order), headers=JSON, timeout=PLAN_TIMEOUT)
 
     def ledger(self, request_id: int, kind: str) -> Iterator[bytes]:
         """Yield a request's ledger piece by piece, as `csv` or `jsonl`."""
@@ -188,6 +189,11 @@ class Client:
 
     def _unexpected(self, what: str) -> Rejected:
         return Rejected("unexpected_answer", f"The server answered {what}.", _naming_hint(self.server))
+
+
+def _ascii(members: Mapping[str, str | bool]) -> bytes:
+    """Return a JSON object in ASCII, as which file names in any encoding pass."""
+    return json.dumps(dict(members)).encode("ascii")
 
 
 @contextmanager

@@ -1,13 +1,16 @@
-"""The schedule: sweeps of the inbox, once a minute.
+"""The schedules: sweeps of the inbox, once a minute, and forgetting old runs, once an hour.
 
-Belongs here: the clock. Does not belong here: what a sweep looks at and files (`services/sweeps.py`).
+Belongs here: the clock. Does not belong here: what a sweep looks at and files (`services/sweeps.py`), and which runs
+go (`retention.py`).
 """
 
+import datetime as dt
 import time
 
 import dagster as dg
 
 from inbox_pipeline.pipeline.resources import SiteResource
+from inbox_pipeline.pipeline.retention import KEPT, forget_old_runs
 from inbox_pipeline.pipeline.tags import JOB_NAME
 from inbox_pipeline.pipeline.ticks import on_site
 from inbox_pipeline.services.site import Site
@@ -23,6 +26,18 @@ from inbox_pipeline.services.sweeps import SweepReport, sweep_all
 def sweeps(site: SiteResource) -> dg.SkipReason:
     """Sweep; the requests it files are launched by the sensor, like any other."""
     return on_site(site, swept)
+
+
+@dg.schedule(
+    job_name=JOB_NAME,
+    cron_schedule="17 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=f"Deletes finished runs that are older than {KEPT.days} days; their requests and ledgers stay.",
+)
+def retention(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
+    """Delete old runs, a few hundred at a time."""
+    gone = forget_old_runs(context.instance, dt.datetime.now(dt.UTC))
+    return dg.SkipReason(f"{gone} runs older than {KEPT.days} days deleted.")
 
 
 def swept(site: Site) -> dg.SkipReason:

@@ -284,9 +284,10 @@ def _always_wins(earlier: Edit, later: Edit) -> bool:
 
     That is so where its conditions hold; looking at them may fail, unless the earlier one has none.
     """
+    if not covers(earlier.tag, later.tag) or (_creates(later) and not _creates(earlier)):
+        return False
     conditions = {written_condition(each) for each in later.conditions}
-    same = all(written_condition(each) in conditions for each in earlier.conditions)
-    return same and covers(earlier.tag, later.tag) and (_creates(earlier) or not _creates(later))
+    return all(written_condition(each) in conditions for each in earlier.conditions)
 
 
 def _branched(test: nodes.Comparison, body: Statements, other: Statements) -> Statements:

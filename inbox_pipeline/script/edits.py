@@ -5,21 +5,26 @@ Does not belong here: deciding what to change.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.tag import BaseTag
 
+from inbox_pipeline.script.errors import Failure
+
 Entry = DataElement | RawDataElement
 Location = tuple[int, ...]
 """Where an element or item lies: tag, item number, tag, ... from the root down."""
 
+MAX_WORK = 50_000_000
+"""How much one application may do, in units of about ten nanoseconds of work or one character of text."""
+
+_CHANGE_WORK = 20
 _PIXEL_TAGS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One change of one element.
 
     `action` is `set` (given a value; perhaps created), `delete`, `empty` (its value or item was emptied), `create` (a
@@ -58,14 +63,25 @@ class Edits:
 
     def __init__(self) -> None:
         self.line = 0
+        self._work_left = MAX_WORK
         self.changes: list[Change] = []
         self.kept: list[Change] = []
         self._sentences: dict[str, bool] = {}
-        self._undo: list[Callable[[], object]] = []
+        self._undo: list[tuple[Any, ...]] = []
 
     def record(self, location: Location, action: str) -> None:
         """Remember a change of the element or item at `location` by the statement that runs."""
+        self.spend(_CHANGE_WORK)
         self.changes.append(Change(location, action, self.line))
+
+    def spend(self, work: int) -> None:
+        """Account for work, in the units of MAX_WORK. Raises Failure if the application has done too much.
+
+        What is counted does not depend on the machine, so that equal scripts and data sets end equally everywhere.
+        """
+        self._work_left -= work
+        if self._work_left < 0:
+            raise Failure("the script does more work on this data set than one application may")
 
     def keep(self, location: Location) -> None:
         """Remember that the statement that runs asked for this element to stay as it is."""
@@ -89,20 +105,20 @@ class Edits:
         """Those of the sentences that tell of a statement without effect."""
         return tuple(sentence for sentence, skipped in self._sentences.items() if skipped)
 
-    def replace(self, dataset: Dataset, tag: BaseTag, entry: Entry | None) -> None:
-        """Put an entry into a data set, or take it out if None, so that `undo` restores what was there."""
-        before = dataset._dict.get(tag)
-        self._undo.append(lambda: put_entry(dataset, tag, before))
+    def replace(self, dataset: Dataset, tag: BaseTag, before: Entry | None, entry: Entry | None) -> None:
+        """Put an entry into a data set, or take it out if None, so that `undo` restores what was there `before`."""
+        self._undo.append((put_entry, dataset, tag, before))
         put_entry(dataset, tag, entry)
 
     def did(self, undo: Callable[[], object]) -> None:
         """Remember how to undo something that was done otherwise."""
-        self._undo.append(undo)
+        self._undo.append((undo,))
 
     def undo(self) -> None:
         """Restore everything, last edit first, and forget the changes."""
         while self._undo:
-            self._undo.pop()()
+            act, *arguments = self._undo.pop()
+            act(*arguments)
         self.changes.clear()
         self.kept.clear()
 

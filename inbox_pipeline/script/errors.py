@@ -6,6 +6,9 @@ No message holds an element's value: messages name lines and tags.
 
 from dataclasses import dataclass
 
+_SHOWN_BEFORE, _SHOWN_BEHIND = 120, 80
+"""How many characters of a long line are shown around a fault."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -30,9 +33,15 @@ class ScriptError(ValueError):
         self.source_line = place.source_line
 
     def __str__(self) -> str:
-        source = self.source_line.expandtabs(1)
-        caret = " " * (self.column - 1) + "^"
+        begin = max(0, self.column - 1 - _SHOWN_BEFORE)
+        source = _printable(self.source_line[begin : self.column - 1 + _SHOWN_BEHIND])
+        caret = " " * (self.column - 1 - begin) + "^"
         return f"line {self.line}, column {self.column}: {self.message}\n    {source}\n    {caret}"
+
+
+def _printable(text: str) -> str:
+    """The text, each character that does something else than to be seen replaced by one that stands for it."""
+    return "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in text)
 
 
 class RunError(ScriptError):

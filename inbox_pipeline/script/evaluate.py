@@ -1,10 +1,13 @@
 """Running a parsed DicomEdit 6 script on one data set (dicomedit specification 2).
 
 Belongs here: order, variables, conditions, what each statement does. Does not belong here: functions, matching.
+Statements and values are made into Python functions once, when the script is compiled; an application calls these.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from inbox_pipeline.script import nodes
 from inbox_pipeline.script.advice import Advice, Feature
@@ -15,13 +18,54 @@ from inbox_pipeline.script.functions.registry import Argument, Context, Result, 
 from inbox_pipeline.script.lint import Linter
 from inbox_pipeline.script.parser import Parser
 from inbox_pipeline.script.places import find, need_singular, place_for
-from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.texts import set_text
 from inbox_pipeline.script.tokens import Tokenizer
 
-Variables = dict[str, Argument]
+MAX_MEMBERS = 10_000
+
+
+@dataclass
+class Application:
+    """One application of a script: its context, and its variables, which start as the supplied ones."""
+
+    source: Source
+    context: Context
+    variables: dict[str, Argument]
+    supplied: dict[str, str]
+
+    def variable(self, name: str) -> Argument:
+        """A variable's value; a supplied one is found in any case, as in XNAT. Raises Failure if there is none."""
+        if name in self.variables:
+            return self.variables[name]
+        if name.lower() in self.supplied:
+            return self.supplied[name.lower()]
+        raise Failure(f"the variable {name} has not been set")
+
+    def run(self, steps: "tuple[Step, ...]") -> None:
+        """Carry out statements in order. Raises RunError, Rejected."""
+        edits = self.context.edits
+        for step in steps:
+            edits.line = step.line
+            try:
+                step.act(self)
+            except Failure as failure:
+                raise RunError(failure.message, self.source.place(step.at), failure.tag) from None
+
+
+Act = Callable[[Application], None]
+Holds = Callable[[Application], bool]
+Text = Callable[[Application], str | None]
+Value = Callable[[Application], Argument]
+
+
+class Step(NamedTuple):
+    """A statement that is ready to be carried out, and where it stands."""
+
+    line: int
+    at: int
+    act: Act
 
 
 @dataclass(frozen=True)
@@ -43,9 +87,15 @@ class Program6:
         """What the script uses that later versions of the language brought."""
         return Linter(self.source, self.statements, self.version).features
 
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The statements, ready to be carried out."""
+        return _steps(self.source, self.statements)
+
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError, Rejected."""
-        Evaluator(self.source, context, variables).run(self.statements)
+        supplied = {name.lower(): text for name, text in variables.items()}
+        Application(self.source, context, dict(variables), supplied).run(self.steps)
 
 
 def program(source: Source) -> Program6:
@@ -58,50 +108,54 @@ def program(source: Source) -> Program6:
     return Program6(source, statements, version.text)
 
 
-class Evaluator:
-    """One application: its variables, which start as the supplied ones, and its context."""
+def _steps(source: Source, statements: tuple[nodes.Statement, ...]) -> tuple[Step, ...]:
+    """Statements, ready to be carried out; version, describe and export have no effect on a data set."""
+    return tuple(
+        Step(
+            source.line(node.at), node.at, _if(node, source) if isinstance(node, nodes.If) else _ACTS[type(node)](node)
+        )
+        for node in statements
+        if not isinstance(node, nodes.Note)
+    )
 
-    def __init__(self, source: Source, context: Context, supplied: Mapping[str, str]) -> None:
-        self._source = source
-        self._context = context
-        self._variables: Variables = dict(supplied)
-        self._supplied = {name.lower(): text for name, text in supplied.items()}
-        self._do: dict[type, Callable[..., None]] = {
-            nodes.Assign: self._assign,
-            nodes.AssignIf: self._assign_if,
-            nodes.Initialize: self._initialize,
-            nodes.Delete: self._delete,
-            nodes.Call: self._call,
-            nodes.Echo: self._echo,
-            nodes.If: self._if,
-            nodes.RemoveAllPrivateTags: self._remove_all_private_tags,
-            nodes.Note: self._note,
-        }
 
-    def run(self, statements: tuple[nodes.Statement, ...]) -> None:
-        """Run statements in order. Raises RunError, Rejected."""
-        for statement in statements:
-            self._context.edits.line = self._source.line(statement.at)
-            try:
-                self._do[type(statement)](statement)
-            except Failure as failure:
-                raise RunError(failure.message, self._source.place(statement.at), failure.tag) from None
+def _if(node: nodes.If, source: Source) -> Act:
+    branches = [(_condition(condition), _steps(source, inner)) for condition, inner in node.branches]
 
-    def _assign(self, node: nodes.Assign) -> None:
-        need_singular(node.path)
-        text = self._assigned(node.value)
+    def act(application: Application) -> None:
+        for holds, steps in branches:
+            if holds(application):
+                application.run(steps)
+                return
+
+    return act
+
+
+def _assign(node: nodes.Assign) -> Act:
+    path, text_of = node.path, _text(node.value)
+
+    def act(application: Application) -> None:
+        need_singular(path)
+        text = text_of(application)
         if text is None:
-            self._context.edits.no_effect(f"there is no value to assign; {node.path} was left as it is")
+            application.context.edits.no_effect(f"there is no value to assign; {path} was left as it is")
             return
-        spot = place_for(self._context.root, node.path)
+        spot = place_for(application.context.root, path)
         set_text(spot.level, spot.tag, text)
 
-    def _assign_if(self, node: nodes.AssignIf) -> None:
-        text = self._assigned(node.value)
-        spots = find(self._context.root, node.path)
+    return act
+
+
+def _assign_if(node: nodes.AssignIf) -> Act:
+    path, text_of = node.path, _text(node.value)
+
+    def act(application: Application) -> None:
+        text = text_of(application)
+        spots = find(application.context.root, path)
         if text is None:
             if spots:
-                self._context.edits.no_effect(f"there is no value to assign; what {node.path} means was left as it is")
+                no_effect = application.context.edits.no_effect
+                no_effect(f"there is no value to assign; what {path} means was left as it is")
             return
         for spot in spots:
             if spot.item is not None:
@@ -109,76 +163,146 @@ class Evaluator:
             if spot.level.has(spot.tag):
                 set_text(spot.level, spot.tag, text)
 
-    def _assigned(self, value: nodes.Value) -> str | None:
-        """The text to be assigned; None if there is no value. Raises Failure for a list."""
-        return self._context.text(self._value(value))
+    return act
 
-    def _initialize(self, node: nodes.Initialize) -> None:
-        value = self._value(node.value)
-        self._variables[node.name] = self._context.read(value) if isinstance(value, TagPath) else value
 
-    def _delete(self, node: nodes.Delete) -> None:
-        delete_spots(find(self._context.root, node.path))
+def _initialize(node: nodes.Initialize) -> Act:
+    name, value_of = node.name, _value(node.value)
 
-    def _call(self, node: nodes.Call) -> None:
-        self._result(node)
+    def act(application: Application) -> None:
+        value = value_of(application)
+        application.variables[name] = application.context.read(value) if isinstance(value, TagPath) else value
 
-    def _echo(self, node: nodes.Echo) -> None:
-        """Evaluated, since that may fail, but printed nowhere: the value may identify the patient."""
-        if node.value is None:
+    return act
+
+
+def _delete(node: nodes.Delete) -> Act:
+    path = node.path
+    return lambda application: delete_spots(find(application.context.root, path))
+
+
+def _call(node: nodes.Call) -> Act:
+    result_of = _result(node)
+
+    def act(application: Application) -> None:
+        result_of(application)
+
+    return act
+
+
+def _echo(node: nodes.Echo) -> Act:
+    """Evaluated, since that may fail, but printed nowhere: the value may identify the patient."""
+    value_of = _value(node.value) if node.value is not None else None
+
+    def act(application: Application) -> None:
+        if value_of is None:
             raise Failure("echo needs a value")
-        self._value(node.value)
+        value_of(application)
 
-    def _remove_all_private_tags(self, node: nodes.RemoveAllPrivateTags) -> None:
-        remove_all_private_tags(self._context.root)
+    return act
 
-    def _note(self, node: nodes.Note) -> None:
-        """version, describe and export have no effect on a data set."""
 
-    def _if(self, node: nodes.If) -> None:
-        for condition, statements in node.branches:
-            if condition is None or self._holds(condition):
-                self.run(statements)
-                return
+def _remove_all_private_tags(node: nodes.RemoveAllPrivateTags) -> Act:
+    return lambda application: remove_all_private_tags(application.context.root)
 
-    def _holds(self, condition: nodes.Condition) -> bool:
-        """Whether a condition is true (dicomedit specification 2.3)."""
-        if isinstance(condition, nodes.Call):
-            result = self._result(condition)
-            return isinstance(result, str) and result.lower() == "true"
-        left, right = self._operand(condition.left), self._operand(condition.right)
-        negated = condition.operator.startswith("!")
+
+_ACTS: dict[type, Callable[[Any], Act]] = {
+    nodes.Assign: _assign,
+    nodes.AssignIf: _assign_if,
+    nodes.Initialize: _initialize,
+    nodes.Delete: _delete,
+    nodes.Call: _call,
+    nodes.Echo: _echo,
+    nodes.RemoveAllPrivateTags: _remove_all_private_tags,
+}
+
+
+def _condition(node: nodes.Condition | None) -> Holds:
+    """Whether a condition is true (dicomedit specification 2.3); that of an `else` always is."""
+    if node is None:
+        return lambda application: True
+    return _call_holds(node) if isinstance(node, nodes.Call) else _comparison(node)
+
+
+def _call_holds(node: nodes.Call) -> Holds:
+    result_of = _result(node)
+
+    def holds(application: Application) -> bool:
+        result = result_of(application)
+        return isinstance(result, str) and result.lower() == "true"
+
+    return holds
+
+
+def _comparison(node: nodes.Comparison) -> Holds:
+    left_of, right_of = _text(node.left), _text(node.right)
+    negated, same = node.operator.startswith("!"), node.operator.endswith("=")
+
+    def holds(application: Application) -> bool:
+        left, right = left_of(application), right_of(application)
         if left is None or right is None:
             return negated
-        equal = left == right if condition.operator.endswith("=") else compiled(right).whole(left)
+        equal = left == right if same else application.context.matches(left, right)
         return equal != negated
 
-    def _operand(self, value: nodes.Value) -> str | None:
-        return self._context.text(self._value(value))
+    return holds
 
-    def _value(self, node: nodes.Value) -> Argument:
-        """What a value is: text, no value, a list, or a path that is not read yet."""
-        if isinstance(node, nodes.Literal):
-            return node.text
-        if isinstance(node, nodes.Variable):
-            return self._variable(node.name)
-        if isinstance(node, nodes.PathValue):
-            return node.path
-        if isinstance(node, nodes.ListValue):
-            return [self._value(member) for member in node.members]
-        result = self._result(node)
+
+def _text(node: nodes.Value) -> Text:
+    """The text of a value; None if it has none. What is returned raises Failure for a list."""
+    match node:
+        case nodes.Literal(text):
+            return lambda application: text
+        case nodes.PathValue(path):
+            return lambda application: application.context.read(path)
+    value_of = _value(node)
+    return lambda application: application.context.text(value_of(application))
+
+
+def _value(node: nodes.Value) -> Value:
+    """What a value is: text, no value, a list, or a path that is not read yet."""
+    match node:
+        case nodes.Literal(text):
+            return lambda application: text
+        case nodes.Variable(name):
+            return lambda application: application.variable(name)
+        case nodes.PathValue(path):
+            return lambda application: path
+        case nodes.ListValue(members):
+            return _list(tuple(map(_value, members)))
+        case nodes.Call():
+            return _needed_result(node)
+    raise TypeError(type(node))
+
+
+def _list(members: tuple[Value, ...]) -> Value:
+    """The members, and those of lists among them: no function asks how lists stand in each other."""
+
+    def value(application: Application) -> Argument:
+        made: list[Argument] = []
+        for member_of in members:
+            member = member_of(application)
+            made += member if isinstance(member, list) else [member]
+        if len(made) > MAX_MEMBERS:
+            raise Failure(f"a list may have at most {MAX_MEMBERS} members")
+        application.context.edits.spend(len(made))
+        return made
+
+    return value
+
+
+def _needed_result(node: nodes.Call) -> Value:
+    name, result_of = node.name, _result(node)
+
+    def value(application: Application) -> Argument:
+        result = result_of(application)
         if isinstance(result, Void):
-            raise Failure(f"{node.name} has no result that could be used here")
+            raise Failure(f"{name} has no result that could be used here")
         return result
 
-    def _variable(self, name: str) -> Argument:
-        """A variable's value; a supplied one is found in any case, as in XNAT."""
-        if name in self._variables:
-            return self._variables[name]
-        if name.lower() in self._supplied:
-            return self._supplied[name.lower()]
-        raise Failure(f"the variable {name} has not been set")
+    return value
 
-    def _result(self, node: nodes.Call) -> Result:
-        arguments = [self._value(argument) for argument in node.arguments]
-        return FUNCTIONS[node.name].run(self._context, arguments)
+
+def _result(node: nodes.Call) -> Callable[[Application], Result]:
+    run, arguments = FUNCTIONS[node.name].run, tuple(map(_value, node.arguments))
+    return lambda application: run(application.context, [value_of(application) for value_of in arguments])

@@ -87,7 +87,7 @@ class Flow:
     filled: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
     edits: dict[str, Edit] = field(default_factory=dict)
-    deleted: tuple[TagPath, ...] = ()
+    deleted: dict[str, TagPath] = field(default_factory=dict)
     retained: tuple[TagPath, ...] | None = None
     ended: bool = False
 
@@ -103,7 +103,7 @@ class Flow:
             self.filled | facts.filled,
             self.replaced,
             dict(self.edits),
-            self.deleted,
+            dict(self.deleted),
             self.retained,
         )
 
@@ -118,7 +118,8 @@ class Flow:
         self.tried = frozenset.intersection(*(branch.tried for branch in going))
         self.filled = frozenset.intersection(*(branch.filled for branch in going))
         self.replaced = frozenset.intersection(*(branch.replaced for branch in going))
-        self.deleted = tuple(path for path in going[0].deleted if all(path in branch.deleted for branch in going))
+        everywhere = set.intersection(*(set(branch.deleted) for branch in going))
+        self.deleted = {name: path for name, path in going[0].deleted.items() if name in everywhere}
         for branch in going:
             self.edits |= branch.edits
         kept = [branch.retained for branch in going]
@@ -142,19 +143,31 @@ class Flow:
         """An element is there from now on, with another value than it had."""
         self.certain |= {str(path)}
         self.replaced |= {str(path)}
-        self.deleted = tuple(gone for gone in self.deleted if not covers(gone, path))
+        self.restore(path)
 
     def forget(self, path: TagPath) -> None:
         """Elements are gone from now on."""
-        gone = {edit for edit, made in self.edits.items() if covers(path, made.path)}
-        self.edits = {name: edit for name, edit in self.edits.items() if name not in gone}
+        gone = {str(edit.path) for edit in _near(self.edits, path) if covers(path, edit.path)}
+        for name in gone:
+            del self.edits[name]
         self.certain -= {str(path), *gone}
-        self.deleted = (*self.deleted, path)
+        self.deleted[str(path)] = path
         self.replaced |= {str(path), *gone}
+
+    def restore(self, path: TagPath) -> None:
+        """An element may be there again."""
+        for gone in self.deletions(path):
+            del self.deleted[str(gone)]
+
+    def deletions(self, path: TagPath) -> list[TagPath]:
+        """The deletions above that an element went with."""
+        begin = str(path)[:_TAG_LENGTH]
+        near = [gone for name, gone in self.deleted.items() if name.startswith(begin) or not gone.singular]
+        return [gone for gone in near if covers(gone, path)]
 
     def use(self, path: TagPath) -> None:
         """An element is read."""
-        for edit in self.edits.values():
+        for edit in _near(self.edits, path):
             if covers(path, edit.path):
                 edit.used = True
 
@@ -166,7 +179,20 @@ class Flow:
 
     def undone(self, path: TagPath) -> Iterator[Edit]:
         """Edits whose unread result always goes when elements of a path go at this point."""
-        return (edit for edit in self.standing() if covers(path, edit.path))
+        near = (edit for edit in _near(self.edits, path) if not edit.used and covers(path, edit.path))
+        return (edit for edit in near if edit.block[: len(self.block)] == self.block)
+
+
+_TAG_LENGTH = len("(0010,0010)")
+
+
+def _near(edits: dict[str, Edit], path: TagPath) -> list[Edit]:
+    """The edits that a path may cover, told by the text of its first tag."""
+    first = path.segments[0]
+    if not isinstance(first, Tag) or not first.exact:
+        return list(edits.values())
+    begin = str(path)[:_TAG_LENGTH]
+    return [edit for name, edit in edits.items() if name.startswith(begin)]
 
 
 def _all(held: list[Holding]) -> Holding:

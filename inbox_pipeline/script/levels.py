@@ -3,23 +3,25 @@
 Belongs here: reading without converting anything in place, editing through the journal, creating what is missing.
 Does not belong here: matching of paths, the language.
 
-Reading happens on a shadow: a copy of the level's mapping in which pydicom may convert elements. A sequence that is
-decoded there enters the data set itself only when something in it is edited, so untouched elements stay the bytes
-that they were.
+What pydicom has to convert it converts on a shadow, made when it is first needed: a copy of the level's mapping. A
+sequence that is decoded there enters the data set itself only when something in it is edited, so untouched elements
+stay the bytes that they were.
 """
 
 import copy
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable
 from functools import cached_property
 from typing import cast
 
 from pydicom import Dataset
-from pydicom.charset import convert_encodings
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
 
 from inbox_pipeline.script import values
+from inbox_pipeline.script.below import NOTHING, Reach, reach_of
 from inbox_pipeline.script.edits import Edits, Entry, Location, path_text, put_entry
 from inbox_pipeline.script.errors import Failure
 
@@ -28,7 +30,11 @@ _PIXEL_REPRESENTATION = 0x00280103
 
 
 class Level:
-    """A root, a file meta information or an item; `location` is empty except for items."""
+    """A root, a file meta information or an item; `location` is empty except for items.
+
+    What is found out about an element is remembered until the element is replaced: its text, its decoded form, the
+    levels of its items, the tags that may lie below it.
+    """
 
     def __init__(self, dataset: Dataset, edits: Edits, parent: "Level | None" = None, location: Location = ()) -> None:
         self.dataset = dataset
@@ -36,8 +42,12 @@ class Level:
         self.parent = parent
         self.location = location
         self._entries: dict[int, Entry] = {int(tag): entry for tag, entry in dataset.items()}
+        self._tags: list[int] | None = None
         self._sequences: list[int] | None = None
-        self._children: dict[int, tuple[object, list[Level]]] = {}
+        self._texts: dict[int, str] = {}
+        self._decoded: dict[int, DataElement] = {}
+        self._children: dict[int, list[Level]] = {}
+        self._reaches: dict[int, Reach] = {}
 
     @cached_property
     def _shadow(self) -> Dataset:
@@ -50,8 +60,18 @@ class Level:
         return twin
 
     def tags(self) -> list[int]:
-        """All tags in order."""
-        return sorted(self._entries)
+        """All tags in order, in a list of its own."""
+        return self._in_order().copy()
+
+    def tags_between(self, first: int, end: int) -> list[int]:
+        """The tags from `first` up to but without `end`, in order."""
+        tags = self._in_order()
+        return tags[bisect_left(tags, first) : bisect_left(tags, end)]
+
+    def _in_order(self) -> list[int]:
+        if self._tags is None:
+            self._tags = sorted(self._entries)
+        return self._tags
 
     def has(self, tag: int) -> bool:
         """Whether the element exists."""
@@ -63,31 +83,43 @@ class Level:
 
     def element(self, tag: int) -> DataElement | None:
         """The element decoded, without decoding it in the data set. Raises Failure if it cannot be decoded."""
-        if not self.has(tag):
-            return None
-        try:
-            return self._shadow[BaseTag(tag)]
-        except Exception as error:  # noqa: BLE001 - pydicom raises anything on bad values, and quotes them
-            raise Failure(f"the element cannot be decoded ({type(error).__name__})", self.path(tag)) from None
+        entry = self._entries.get(tag)
+        if entry is None or isinstance(entry, DataElement):
+            return entry
+        if tag not in self._decoded:
+            try:
+                self._decoded[tag] = self._shadow[BaseTag(tag)]
+            except Exception as error:  # noqa: BLE001 - pydicom raises anything on bad values, and quotes them
+                raise Failure(f"the element cannot be decoded ({type(error).__name__})", self.path(tag)) from None
+        return self._decoded[tag]
 
     def text(self, tag: int) -> str | None:
         """The element's text; None if it is missing. Raises Failure for a sequence."""
-        entry = self.entry(tag)
+        entry = self._entries.get(tag)
+        if entry is None:
+            return None
+        text = self._texts.get(tag)
+        if text is None:
+            text = self._texts[tag] = self._text_of(tag, entry)
+        return text
+
+    def _text_of(self, tag: int, entry: Entry) -> str:
         if isinstance(entry, RawDataElement) and isinstance(entry.value, bytes):
-            vr = values.standard_vr(tag) if entry.VR in (None, "UN") else entry.VR
+            vr = values.standard_vr(tag) if entry.VR in (None, "UN") else str(entry.VR)
             if vr in values.TEXT_VRS:
-                return values.text_of_bytes(entry.value, str(vr), self._encodings)
-        element = self.element(tag)
-        return None if element is None else values.text_of(element)
+                return values.text_of_bytes(entry.value, vr, self._encodings)
+            if vr in values.NUMBERS and entry.VR != "UN" and len(entry.value) % values.NUMBERS[vr].size == 0:
+                return values.text_of_numbers(entry.value, vr, little=entry.is_little_endian)
+        return values.text_of(cast(DataElement, self.element(tag)))
 
     def vr(self, tag: int) -> str:
         """The VR of an element: the stated one, the dictionary's, or UN."""
-        entry = self.entry(tag)
-        if entry is not None and entry.VR is not None and entry.VR != "UN" and " " not in entry.VR:
+        entry = self._entries.get(tag)
+        if entry is None:
+            return self._settled(values.standard_vr(tag))
+        if entry.VR is not None and entry.VR != "UN" and " " not in entry.VR:
             return entry.VR
-        element = self.element(tag) if entry is not None else None
-        vr = element.VR if element is not None else values.standard_vr(tag)
-        return self._settled(vr)
+        return self._settled(cast(DataElement, self.element(tag)).VR)
 
     def _settled(self, vr: str) -> str:
         """An ambiguous VR made definite (PS3.5 annex A, PS3.3 section C.7.6.3.1)."""
@@ -100,13 +132,6 @@ class Level:
             return "SS" if level is not None and level.text(_PIXEL_REPRESENTATION) == "1" else "US"
         return "OW" if vr.startswith("OB") else "US"
 
-    def size(self, tag: int) -> int:
-        """How many bytes an undecoded element has; 0 for a decoded one."""
-        entry = self.entry(tag)
-        if not isinstance(entry, RawDataElement):
-            return 0
-        return entry.length if entry.value is None else len(entry.value)
-
     def path(self, tag: int) -> str:
         """The concrete path of an element of this level."""
         return path_text((*self.location, tag))
@@ -114,54 +139,76 @@ class Level:
     def sequences(self) -> list[int]:
         """The tags of the sequences that may have items, in order."""
         if self._sequences is None:
-            self._sequences = sorted(tag for tag, entry in self._entries.items() if self._is_sequence(tag, entry))
+            may_be = [tag for tag, entry in self._entries.items() if entry.VR == "SQ" or _may_be_sequence(entry)]
+            self._sequences = sorted(tag for tag in may_be if self.vr(tag) == "SQ")
         return self._sequences
-
-    def _is_sequence(self, tag: int, entry: Entry) -> bool:
-        vr = entry.VR
-        if vr == "SQ":
-            return True
-        if (vr is not None and vr != "UN") or not isinstance(entry, RawDataElement):
-            return False
-        deferred = entry.value is None and entry.length != 0
-        return (deferred or _starts_item(entry.value)) and self.vr(tag) == "SQ"
 
     def items(self, tag: int) -> "list[Level]":
         """The items of a sequence; none if the element is missing or no sequence."""
-        element = self.element(tag)
-        if element is None or element.VR != "SQ":
-            return []
         known = self._children.get(tag)
-        if known is None or known[0] is not element.value:
-            levels = [self._item(item, tag, number) for number, item in enumerate(element.value or ())]
-            known = self._children[tag] = (element.value, levels)
-        return known[1]
+        if known is None:
+            entry = self._entries.get(tag)
+            if entry is None or (entry.VR is not None and entry.VR not in ("SQ", "UN")):
+                return []
+            element = cast(DataElement, self.element(tag))
+            if element.VR != "SQ":
+                return []
+            known = [self._item(item, tag, number) for number, item in enumerate(element.value or ())]
+            self._children[tag] = known
+        return known
 
     def _item(self, item: Dataset, tag: int, number: int) -> "Level":
         return Level(item, self.edits, self, (*self.location, tag, number))
 
-    def below(self) -> "Iterator[Level]":
-        """This level and all levels below it."""
-        yield self
+    def items_with(self, tag: int, wanted: Callable[[Reach], bool]) -> "list[Level]":
+        """The items of a sequence; none, without decoding it, if what may lie below it is not wanted."""
+        return self.items(tag) if wanted(self.reach(tag)) else []
+
+    def below_with(self, wanted: Callable[[Reach], bool]) -> "list[Level]":
+        """This level and those below it, without what lies in sequences in which nothing is wanted."""
+        found = [self]
         for tag in self.sequences():
-            for item in self.items(tag):
-                yield from item.below()
+            for item in self.items_with(tag, wanted):
+                found += item.below_with(wanted)
+        return found
+
+    def reach(self, tag: int) -> Reach:
+        """The tags that may lie below a sequence."""
+        if tag not in self._reaches:
+            entry = self._entries.get(tag)
+            raw = isinstance(entry, RawDataElement) and tag not in self._children
+            self._reaches[tag] = reach_of(cast(RawDataElement, entry)) if raw else self._reach_of_items(tag)
+        return self._reaches[tag]
+
+    def _reach_of_items(self, tag: int) -> Reach:
+        reaches = [NOTHING]
+        for item in self.items(tag):
+            reaches.append(frozenset(item._entries))
+            reaches += [item.reach(inner) for inner, entry in item._entries.items() if entry.VR == "SQ"]
+            if any(_may_be_sequence(entry) for entry in item._entries.values()):
+                return None
+        known = [reach for reach in reaches if reach is not None]
+        return frozenset().union(*known) if len(known) == len(reaches) else None
 
     def put(self, element: DataElement, action: str) -> None:
         """Store an element and record the change; nothing happens in an item that has been removed meanwhile."""
         if self._own():
-            self._store(int(element.tag), element)
-            self.edits.record((*self.location, int(element.tag)), action)
+            tag = int(element.tag)
+            self._children.pop(tag, None)
+            self._store(tag, element)
+            self.edits.record((*self.location, tag), action)
 
     def remove(self, tag: int) -> None:
         """Remove an element and record the change; nothing happens in an item that has been removed meanwhile."""
         if self._own():
+            self._children.pop(tag, None)
             self._store(tag, None)
             self.edits.record((*self.location, tag), "delete")
 
     def clear(self) -> None:
         """Remove every element of this item and record that it was emptied."""
         if self._own():
+            self._children.clear()
             for tag in self.tags():
                 self._store(tag, None)
             self.edits.record(self.location, "empty")
@@ -180,8 +227,7 @@ class Level:
     def _append(self, tag: int, levels: "list[Level]") -> None:
         """Add an empty item behind the others."""
         self._adopt(tag)
-        element = self._shadow[BaseTag(tag)]
-        sequence, item = element.value, Dataset()
+        sequence, item = cast(DataElement, self.element(tag)).value, Dataset()
         sequence.append(item)
         self.edits.did(sequence.pop)
         levels.append(self._item(item, tag, len(levels)))
@@ -195,39 +241,60 @@ class Level:
         if self.parent is None:
             return True
         tag, number = self.location[-2:]
-        siblings = self.parent.items(tag)
+        siblings = self.parent._children.get(tag, ())
         return number < len(siblings) and siblings[number] is self and self.parent._adopt(tag)
 
     def _adopt(self, tag: int) -> bool:
         """Store the decoded form of a sequence in place of its bytes; False if this level itself has been removed."""
         owned = self._own()
-        decoded = self._shadow[BaseTag(tag)]
-        if owned and self.entry(tag) is not decoded:
-            self._store(tag, decoded)
+        if owned and tag in self._decoded:
+            self._store(tag, self._decoded[tag])
         return owned
 
     def _store(self, tag: int, element: DataElement | None) -> None:
-        key = BaseTag(tag)
-        self.edits.replace(self.dataset, key, element)
-        shadow = self.__dict__.get("_shadow")
+        """Replace, add or remove an entry, and forget what was found out about it; its levels are kept."""
+        before = self._entries.get(tag)
+        key = BaseTag(tag) if before is None else before.tag
+        self.edits.replace(self.dataset, key, before, element)
         if element is None:
             self._entries.pop(tag, None)
         else:
             self._entries[tag] = element
-        if shadow is not None:
-            put_entry(shadow, key, element)
-        if self._sequences is not None and (tag in self._sequences or (element is not None and element.VR == "SQ")):
+        if "_shadow" in self.__dict__:
+            put_entry(self._shadow, key, element)
+        self._forget(tag, before, element)
+
+    def _forget(self, tag: int, before: Entry | None, now: Entry | None) -> None:
+        for known in (self._texts, self._decoded, self._reaches):
+            known.pop(tag, None)
+        if before is None or now is None:
+            self._tags = None
+        if self._sequences is not None and (tag in self._sequences) != (now is not None and now.VR == "SQ"):
             self._sequences = None
+        if before is None and self.parent is not None:
+            self.parent._reached(self.location[-2])
+
+    def _reached(self, tag: int) -> None:
+        """Something was added below a sequence: what may lie there is to be found out anew, here and above."""
+        self._reaches.pop(tag, None)
+        if self.parent is not None:
+            self.parent._reached(self.location[-2])
 
     def _encodings(self) -> list[str]:
         """The Python encodings that the bytes of this level were written in."""
-        found = self._shadow.original_character_set or self._shadow._character_set
+        try:
+            found = self._shadow.original_character_set or self._shadow._character_set
+        except Exception:  # noqa: BLE001 - pydicom raises anything on bad values; they are no name of anything
+            found = default_encoding
         return [found] if isinstance(found, str) else list(found)
 
 
-def _starts_item(value: object) -> bool:
-    """Whether undecoded bytes begin as a sequence's first item does (PS3.5 section 7.5)."""
-    return isinstance(value, bytes) and value.startswith(_ITEM_STARTS)
+def _may_be_sequence(entry: Entry) -> bool:
+    """Whether undecoded bytes without a VR begin as a sequence's first item does (PS3.5 section 7.5), or are unseen."""
+    if (entry.VR is not None and entry.VR != "UN") or not isinstance(entry, RawDataElement):
+        return False
+    value = entry.value
+    return value.startswith(_ITEM_STARTS) if isinstance(value, bytes) else entry.length != 0
 
 
 class Root(Level):
@@ -262,5 +329,8 @@ def _restore_file_meta(dataset: Dataset, before: dict[str, object]) -> None:
 
 
 def python_encodings(charset: str) -> list[str]:
-    """The Python encodings of the text of (0008,0005)."""
-    return convert_encodings(charset.split("\\"))
+    """The Python encodings of the text of (0008,0005); the default one for what cannot be a name."""
+    try:
+        return convert_encodings(charset.split("\\"))
+    except ValueError:
+        return [default_encoding]

@@ -48,7 +48,7 @@ _DELETING = frozenset(["removeTags", "retainPrivateTags", "isPresent"])
 _DATES = frozenset(["shiftDateByIncrement", "shiftDateTimeByIncrement"])
 _TAKING_NULL = frozenset(["format", "lookup", *_PASSING])
 _WITH_UNITS = {"shiftDateByIncrement": 2, "shiftDateTimeByIncrement": 2}
-_CONDITION = re.compile(r"^[ \t]*\}?[ \t]*(?:else)?if[ \t]*(\(.*)$", re.MULTILINE)
+_CONDITION = re.compile(r"^[ \t]*(?:\}[ \t]*)?(?:else)?if[ \t]*(\(.*)$", re.MULTILINE)
 _TAG_OR_STRING = re.compile(r'"[^"\n]*"|\([0-9A-Fa-fXx@#]{4}[ \t]*,[^()\n]*\)')
 _TRAP = re.compile(r"\([0-9A-Fa-f]{4}|[0-9A-Fa-f]{4}\)")
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"?')
@@ -162,7 +162,7 @@ class Linter:
             sentence = f"{path} may mean more than one element: := cannot assign to it, ?= can"
             self._notebook.say(node.at, ERROR, "wildcard_assigned", sentence)
         held = self._assigned(node, flow)
-        flow.deleted = tuple(gone for gone in flow.deleted if not covers(gone, path))
+        flow.restore(path)
         if not held.missing:
             self._overwritten(path, node.at, flow)
             flow.know(path)
@@ -277,7 +277,7 @@ class Linter:
         look_at_path(self._notebook, path, at)
         self._look_at_creator(path, at)
         self._look_at_private(path, at, flow)
-        if any(covers(gone, path) for gone in flow.deleted):
+        if flow.deletions(path):
             self._notebook.say(at, WARNING, "deleted_before_read", f"{path} was deleted above")
         flow.use(path)
 

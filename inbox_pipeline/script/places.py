@@ -4,20 +4,23 @@ Belongs here: matching of paths, resolution of private creators (PS3.5 section 7
 needs. Does not belong here: changing values.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from inbox_pipeline.script import values
+from inbox_pipeline.script.below import Reach
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Level, Root
-from inbox_pipeline.script.tagpath import EVERY_ITEM, Levels, Tag, TagPath
+from inbox_pipeline.script.tagpath import EVERY_ITEM, Digits, Levels, Tag, TagPath
 
+Segments = tuple[Tag | Levels, ...]
+
+_ANY_DEPTH = Levels("*")
 _FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
 _META = 2
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """An element, or the item `item` of it."""
 
     level: Level
@@ -35,50 +38,64 @@ def find(root: Root, path: TagPath) -> list[Spot]:
     if path.number is not None:
         holder = _holder(root, path.number)
         return [Spot(holder, path.number)] if holder.has(path.number) else []
-    found: dict[tuple[int, int, int | None], Spot] = {}
-    seen: set[tuple[int, int]] = set()
-    for spot in _search(root, path.segments, 0, seen):
-        found.setdefault((id(spot.level), spot.tag, spot.item), spot)
-    return list(found.values())
+    match path.segments:
+        case (Tag() as tag,):
+            return list(_spots(root, tag))
+        case (Levels("*" | "+" as sign), Tag() as tag):
+            levels = root.below_with(path.may_end_in)
+            return [spot for level in levels[sign == "+" :] for spot in _spots(level, tag)]
+    return list(_Search(path).spots(root))
 
 
-def _search(level: Level, segments: tuple[Tag | Levels, ...], at: int, seen: set[tuple[int, int]]) -> Iterator[Spot]:
-    """The spots that `segments` from number `at` on mean, seen from `level`."""
-    if (id(level), at) in seen:
-        return
-    seen.add((id(level), at))
-    segment = segments[at]
-    if isinstance(segment, Levels):
-        yield from _search_levels(level, segments, at, seen)
-    elif at == len(segments) - 1:
-        yield from _spots(level, segment)
-    else:
-        for item in _items(level, segment):
-            yield from _search(item, segments, at + 1, seen)
+class _Search:
+    """One search for what a path of several segments means."""
+
+    def __init__(self, path: TagPath) -> None:
+        self._segments = path.segments
+        self._wanted = path.may_end_in
+        self._seen: set[tuple[int, int]] = set()
+
+    def spots(self, root: Root) -> Iterator[Spot]:
+        """What is found, each once, in order of the data set."""
+        found: dict[tuple[int, int, int | None], Spot] = {}
+        for spot in self._from(root, self._segments, 0):
+            found.setdefault((id(spot.level), spot.tag, spot.item), spot)
+        yield from found.values()
+
+    def _from(self, level: Level, segments: Segments, at: int) -> Iterator[Spot]:
+        """The spots that `segments` from number `at` on mean, seen from `level`."""
+        if (id(level), at) in self._seen:
+            return
+        self._seen.add((id(level), at))
+        segment = segments[at]
+        if isinstance(segment, Levels):
+            yield from self._from_levels(level, segments, at, segment.sign)
+        elif at == len(segments) - 1:
+            yield from _spots(level, segment)
+        else:
+            for item in _items(level, segment, self._wanted):
+                yield from self._from(item, segments, at + 1)
+
+    def _from_levels(self, level: Level, segments: Segments, at: int, sign: str) -> Iterator[Spot]:
+        """As `_from`, for a level wildcard. In the middle of a path `+` means what `*` means, as in XNAT."""
+        last = at == len(segments) - 1
+        if last:
+            yield from (Spot(_holder(level, tag), tag) for tag in _all_tags(level))
+        elif sign == "*" or (sign == "+" and at > 0):
+            yield from self._from(level, segments, at + 1)
+        if sign == "." and last:
+            return
+        for tag in level.sequences():
+            for item in level.items_with(tag, self._wanted):
+                if sign == ".":
+                    yield from self._from(item, segments, at + 1)
+                else:
+                    yield from self._from(item, _behind_the_first(segments, at), at)
 
 
-def _search_levels(
-    level: Level, segments: tuple[Tag | Levels, ...], at: int, seen: set[tuple[int, int]]
-) -> Iterator[Spot]:
-    """As `_search`, for a level wildcard. In the middle of a path `+` means what `*` means, as in XNAT."""
-    sign = segments[at].sign if isinstance(segments[at], Levels) else ""  # type: ignore[union-attr]
-    last = at == len(segments) - 1
-    if last:
-        yield from (Spot(_holder(level, tag), tag) for tag in _all_tags(level))
-    elif sign == "*" or (sign == "+" and at > 0):
-        yield from _search(level, segments, at + 1, seen)
-    for tag in level.sequences():
-        for item in level.items(tag):
-            if sign == "." and not last:
-                yield from _search(item, segments, at + 1, seen)
-            elif sign != ".":
-                yield from _deeper(item, segments, at, seen)
-
-
-def _deeper(item: Level, segments: tuple[Tag | Levels, ...], at: int, seen: set[tuple[int, int]]) -> Iterator[Spot]:
-    """One level further down, behind which `+` asks for no more than `*` does."""
-    rest = (*segments[:at], Levels("*"), *segments[at + 1 :])
-    yield from _search(item, rest, at, seen)
+def _behind_the_first(segments: Segments, at: int) -> Segments:
+    """The segments one level further down, where `+` asks for no more than `*` does."""
+    return segments if segments[at] == _ANY_DEPTH else (*segments[:at], _ANY_DEPTH, *segments[at + 1 :])
 
 
 def _spots(level: Level, tag: Tag) -> Iterator[Spot]:
@@ -91,10 +108,10 @@ def _spots(level: Level, tag: Tag) -> Iterator[Spot]:
             yield Spot(holder, number, tag.item)
 
 
-def _items(level: Level, tag: Tag) -> Iterator[Level]:
-    """The items that a segment with a child leads into."""
+def _items(level: Level, tag: Tag, wanted: Callable[[Reach], bool]) -> Iterator[Level]:
+    """The items that a segment with a child leads into, without those of sequences in which nothing is wanted."""
     for number in matching_tags(level, tag):
-        items = level.items(number)
+        items = level.items_with(number, wanted)
         if tag.item is None or tag.item == EVERY_ITEM:
             yield from items
         else:
@@ -108,34 +125,40 @@ def _holder(level: Level, tag: int) -> Level:
     return level
 
 
-def _all_tags(level: Level) -> list[int]:
-    meta = level.meta if isinstance(level, Root) else None
-    return (meta.tags() if meta else []) + level.tags()
-
-
 def matching_tags(level: Level, tag: Tag) -> list[int]:
     """The tags of existing elements of a level that one segment means, in order."""
     if tag.creator is not None:
         return _private_tags(level, tag)
     if tag.exact:
         return [tag.number] if _holder(level, tag.number).has(tag.number) else []
-    tags = _all_tags(level)
-    return [number for number in tags if tag.group.matches(number >> 16) and tag.element.matches(number & 0xFFFF)]
+    mask, value = tag.mask, tag.number
+    return [number for number in _tags_in(level, tag.group) if number & mask == value]
+
+
+def _tags_in(level: Level, group: Digits) -> list[int]:
+    """The tags of the group, or all tags if the group has wildcards."""
+    if not group.exact or group.value == _META:
+        return _all_tags(level)
+    return level.tags_between(group.value << 16, group.value + 1 << 16)
+
+
+def _all_tags(level: Level) -> list[int]:
+    meta = level.meta if isinstance(level, Root) else None
+    return (meta.tags() if meta else []) + level.tags()
 
 
 def _private_tags(level: Level, tag: Tag) -> list[int]:
-    candidates = [number for number in level.tags() if tag.group.matches(number >> 16) and number & 0xFFFF >= 0x1000]
-    return [
-        number
-        for number in candidates
-        if tag.element.matches(number & 0xFF) and creator_of(level, number) == tag.creator
-    ]
+    candidates = [number for number in _in_blocks(level, tag.group) if tag.element.matches(number & 0xFF)]
+    creators = {creator_tag(number) for number in candidates}
+    meant = {creator for creator in creators if level.has(creator) and level.text(creator) == tag.creator}
+    return [number for number in candidates if creator_tag(number) in meant]
 
 
-def creator_of(level: Level, tag: int) -> str | None:
-    """The private creator whose block an element lies in; None if it is not declared."""
-    creator = creator_tag(tag)
-    return level.text(creator) if level.has(creator) else None
+def _in_blocks(level: Level, group: Digits) -> list[int]:
+    """The tags of private groups that lie in a block."""
+    if group.exact:
+        return level.tags_between(group.value << 16 | 0x1000, group.value + 1 << 16)
+    return [number for number in level.tags() if group.matches(number >> 16) and number & 0xFFFF >= 0x1000]
 
 
 def creator_tag(tag: int) -> int:
@@ -151,12 +174,13 @@ def is_creator(tag: int) -> bool:
 def one(root: Root, path: TagPath) -> Spot | None:
     """The one element or item that a singular path means; None if it is missing. Raises Failure if not singular."""
     if path.number is not None:
-        return next(iter(find(root, path)), None)
+        holder = _holder(root, path.number)
+        return Spot(holder, path.number) if holder.has(path.number) else None
     need_singular(path)
     level: Level = root
     *parents, last = path.tags
     for parent in parents:
-        below = next(_items(level, parent), None)
+        below = next(_items(level, parent, path.may_end_in), None)
         if below is None:
             return None
         level = below

@@ -9,11 +9,14 @@ from bisect import bisect_right
 from inbox_pipeline.script.errors import Place, ScriptError
 
 MAX_SCRIPT_CHARACTERS = 1_000_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _COMMENT = re.compile(r'"(?:\\.|[^"\\])*(?:"|$)|(?<!:)//.*|.', re.DOTALL)
 
 
 class Source:
-    """A script's logical text: continued lines are joined and comments are gone. Raises ScriptError if too long.
+    """A script's logical text: continued lines are joined and comments are gone.
+
+    Raises ScriptError if it is too long or no Unicode text.
 
     `lines` are the lines as they were typed.
     """
@@ -28,6 +31,9 @@ class Source:
             raise ScriptError(f"a script may have at most {MAX_SCRIPT_CHARACTERS} characters", Place(1, 1, ""))
         self._join()
         self.text = "".join(self._pieces)
+        surrogate = _SURROGATE.search(self.text)
+        if surrogate:
+            raise self.error("this is half a character: the script is no Unicode text", surrogate.start())
 
     def place(self, offset: int) -> Place:
         """The place of a character of `text` in the script as it was typed."""

@@ -5,8 +5,9 @@ Does not belong here: looking anything up in a data set.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from inbox_pipeline.script.errors import Failure, ScriptError
 from inbox_pipeline.script.source import Source
@@ -36,7 +37,7 @@ class Digits:
             mask, value = mask << 4 | digit_mask, value << 4 | digit_value
         return cls(text.upper(), mask, value)
 
-    @property
+    @cached_property
     def exact(self) -> bool:
         """Whether there is no wildcard."""
         return self.mask + 1 == 1 << 4 * len(self.text)
@@ -67,6 +68,18 @@ class Tag:
     def number(self) -> int:
         """The tag as one number; of a private tag the block is missing."""
         return self.group.value << 16 | self.element.value
+
+    @cached_property
+    def mask(self) -> int:
+        """The bits of a tag that must be those of `number`."""
+        return self.group.mask << 16 | self.element.mask
+
+    def may_be_among(self, tags: Collection[int]) -> bool:
+        """Whether an element that is meant may have one of these tags."""
+        if self.exact and self.creator is None:
+            return self.number in tags
+        mask, number = self.mask, self.number
+        return any(tag & mask == number for tag in tags)
 
     def __str__(self) -> str:
         creator = f"{{{self.creator}}}" if self.creator is not None else ""
@@ -110,6 +123,11 @@ class TagPath:
         if rest or not isinstance(first, Tag) or not first.exact or first.creator is not None or first.item is not None:
             return None
         return first.number
+
+    def may_end_in(self, reach: Collection[int] | None) -> bool:
+        """Whether an element that is meant may have one of these tags; None stands for any tag."""
+        last = self.segments[-1]
+        return reach is None or isinstance(last, Levels) or last.may_be_among(reach)
 
     @property
     def portable(self) -> bool:
@@ -167,6 +185,7 @@ def _what_is_wrong(tag: Token | None) -> str:
     return "a public tag is written (gggg,eeee)"
 
 
+@lru_cache(maxsize=2_000)
 def path_from_text(text: str) -> TagPath:
     """A tag path that stands in quotes, as functions take it. Raises Failure."""
     tokens = Tokenizer(Source(text.strip()))
@@ -180,6 +199,7 @@ def path_from_text(text: str) -> TagPath:
     return path
 
 
+@lru_cache(maxsize=2_000)
 def direct_path(text: str) -> tuple[tuple[int, int | None], ...]:
     """Tags with items in direct notation, `"(gggg,eeee)[n]/(gggg,eeee)"` with absolute numbers. Raises Failure."""
     compact = "".join(text.split())

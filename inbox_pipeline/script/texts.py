@@ -10,6 +10,7 @@ from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Level, python_encodings
 
 CHARSET = 0x00080005
+_VALUE_WORK = 100
 _UNICODE = "ISO_IR 192"
 _DEFAULT_REPERTOIRE = frozenset(["", "ISO_IR 6", "ISO 2022 IR 6"])
 
@@ -20,6 +21,8 @@ def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
     A new element that no dictionary knows gets the VR `unknown`.
     """
     try:
+        level.edits.spend(len(text) + _VALUE_WORK * text.count("\\"))
+        _need_unicode(text)
         if tag == CHARSET:
             _set_charset(level, text)
         else:
@@ -31,15 +34,19 @@ def set_text(level: Level, tag: int, text: str, unknown: str = "UN") -> None:
         raise Failure(failure.message, failure.tag or level.path(tag)) from None
 
 
+def _need_unicode(text: str) -> None:
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        raise Failure("the value is no Unicode text") from None
+
+
 def blank(level: Level, tag: int) -> None:
-    """Take the value of an element away and keep the element."""
-    element = level.element(tag)
-    if element is None:
-        return
+    """Take the value of an element away and keep the element, if there is one."""
     if tag == CHARSET:
         _set_charset(level, "")
-    else:
-        level.put(values.emptied(element), "empty")
+    elif level.has(tag):
+        level.put(values.emptied(tag, level.vr(tag)), "empty")
 
 
 def remove(level: Level, tag: int) -> None:

@@ -15,6 +15,7 @@ from inbox_pipeline.script.source import Source
 MAX_DEPTH = 60
 """How deep blocks, lists, calls and conditions may stand in each other."""
 
+_NAME = r"[^{}\x00-\x1f\x7f\x85\u2028\u2029]"
 _HEX = "[0-9A-Fa-fXx@#]"
 _RULES = {
     "NL": r"(?:[ \t]*\n)+",
@@ -24,7 +25,7 @@ _RULES = {
     "STRING": r'"(?:[^"\\\n]|\\[nrtbf()\\]|\\[0-7]{3})*"',
     "STRING42": r'"(?:[^"\\\n]|\\[btnfr"\'\\])*"',
     "PUBLIC": rf"\(({_HEX}{{3}}[02468ACEace@])[ \t]*,[ \t]*({_HEX}{{4}})\)",
-    "PRIVATE": rf"\(({_HEX}{{3}}[13579BDFbdf#])[ \t]*,[ \t]*\{{([^{{}}\n]+)\}}[ \t]*({_HEX}{{2}})\)",
+    "PRIVATE": rf"\(({_HEX}{{3}}[13579BDFbdf#])[ \t]*,[ \t]*\{{({_NAME}+)\}}[ \t]*({_HEX}{{2}})\)",
     "ABSOLUTE": rf"\(({_HEX}{{4}})[ \t]*,[ \t]*({_HEX}{{4}})\)",
     "TAGLIKE": r"\([ \t]*[0-9A-Fa-fXx@#]{4}[ \t]*,[^()\n]*\)?",
     "ITEM": r"\[[ \t]*(%|0|[1-9][0-9]{0,8})[ \t]*\]",

@@ -7,13 +7,14 @@ Does not belong here: where an element lies, character sets of scopes.
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from functools import lru_cache
 
 from pydicom import Sequence
 from pydicom.charset import decode_bytes
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, empty_value_for_VR
+from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
@@ -36,6 +37,16 @@ _RANGES = {
     "UV": (0, 2**64 - 1),
     "SV": (-(2**63), 2**63 - 1),
 }
+NUMBERS = {
+    vr: struct.Struct(f"<{code}") for vr, code in {"US": "H", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}.items()
+}
+"""VRs whose bytes are read here, not by pydicom, and one number of each; SS is not among them, see PS3.3 C.11.1.1."""
+
+_NUMBER_VRS = frozenset(["AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"])
+_OF_NUMBERS = frozenset("0123456789ABCDEF+-.einfa\\")
+_UNSTATED = (None, "UN")
+_PADDING_ROOM = 4096
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,300}\.?[0-9]{0,300}|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _TAG_NUMBER = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
@@ -52,6 +63,14 @@ def text_of_bytes(value: bytes, vr: str, encodings: Callable[[], list[str]]) -> 
     return trimmed(decode_bytes(value, encodings(), _NAME_DELIMITERS if vr == "PN" else _DELIMITERS), vr)
 
 
+def text_of_numbers(value: bytes, vr: str, *, little: bool) -> str:
+    """The text of an undecoded element of one of `NUMBERS`; its bytes must be a multiple of that VR's size."""
+    form = NUMBERS[vr]
+    order = "<" if little else ">"
+    numbers = struct.unpack(f"{order}{len(value) // form.size}{form.format[-1]}", value)
+    return "\\".join(_text_of_value(number, vr) for number in numbers)
+
+
 def trimmed(text: str, vr: str) -> str:
     """Text without the padding of its VR, value by value (PS3.5 section 6.2)."""
     if vr in _WHOLE_TEXT:
@@ -66,12 +85,49 @@ def text_of(element: DataElement) -> str:
     vr, value = element.VR, element.value
     if vr == "SQ":
         raise Failure("a sequence has no text")
+    if isinstance(value, str):
+        return trimmed(value, vr)
     if value is None:
         return ""
     if isinstance(value, bytes):
         return _text_of_unknown(value)
     values = value if isinstance(value, (MultiValue, list, tuple)) else [value]
     return trimmed("\\".join(_text_of_value(each, vr) for each in values), vr)
+
+
+class Wanted:
+    """Texts to look for, and quick tests that only elements whose text is none of them fail."""
+
+    def __init__(self, texts: Set[str]) -> None:
+        self._texts = {text.strip(" \0") for text in texts}
+        self._bytes = {text.encode() for text in self._texts if text.isascii()}
+        self._numeric = any(_OF_NUMBERS.issuperset(text) for text in texts)
+        self._beyond_ascii = not all(map(str.isascii, texts))
+        self._plain = not self._numeric and not self._beyond_ascii and not any("\\" in text for text in texts)
+        self._longest = 8 * max(map(len, texts)) + _PADDING_ROOM
+
+    def may_equal(self, element: DataElement | RawDataElement | None) -> bool:
+        """Whether the text of an element may be one of these; true whenever that is not plain to see."""
+        if isinstance(element, RawDataElement):
+            return element.value is None or self._may_be(element.value, element.VR)
+        value = element.value if element is not None else ""
+        return not isinstance(value, str) or value.strip(" \0") in self._texts or "\\" in value
+
+    def _may_be(self, value: bytes, vr: str | None) -> bool:
+        if len(value) > self._longest or vr in _NUMBER_VRS:
+            return self._numeric and len(value) <= self._longest
+        if self._numeric and vr in _UNSTATED:
+            return True
+        if not value.isascii():
+            return self._beyond_ascii
+        return value.strip(b" \0") in self._bytes or b"\\" in value or b"\x1b" in value
+
+    def may_be_below(self, element: DataElement | RawDataElement | None) -> bool:
+        """Whether elements with one of these texts may lie in a sequence; true for what is decoded."""
+        value = getattr(element, "value", None)
+        if not self._plain or not isinstance(element, RawDataElement) or not isinstance(value, bytes):
+            return True
+        return b"\x1b" in value or any(text in value for text in self._bytes)
 
 
 def _text_of_unknown(value: bytes) -> str:
@@ -106,9 +162,9 @@ def element_from_text(tag: int, vr: str, text: str) -> DataElement:
     return element_with(tag, vr, _value_from_text(vr, text))
 
 
-def emptied(element: DataElement) -> DataElement:
-    """A new element, equal in tag and VR, without a value; a sequence without items."""
-    return element_with(int(element.tag), element.VR, _value_from_text(element.VR, ""))
+def emptied(tag: int, vr: str) -> DataElement:
+    """A new element without a value; a sequence without items."""
+    return element_with(tag, vr, _value_from_text(vr, ""))
 
 
 def sequence_element(tag: int) -> DataElement:
@@ -116,6 +172,7 @@ def sequence_element(tag: int) -> DataElement:
     return element_with(tag, "SQ", Sequence())
 
 
+@lru_cache(maxsize=10_000)
 def standard_vr(tag: int) -> str:
     """The VR of the standard dictionary (PS3.6); LO for a private creator, UN for what is unknown."""
     if tag >> 16 & 1:

@@ -153,7 +153,7 @@ def _entries(folder: InboxFolder, covered: Sequence[bytes]) -> list[Entry]:
 def _below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
     """Yield a file, or what a walk of a folder finds; "" is the folder itself."""
     entry = folder.entry(path) if path else None
-    if entry is not None:
+    if entry is not None and entry.kind != UNREADABLE:
         yield entry
     elif not path:
         yield from folder.walk()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.verdict import plural
@@ -231,13 +233,22 @@ def _report(site: Site, request_id: int, step: str, sentence: str, seconds: floa
     facts |= {"bytes": size, "bytes per second": round(size / seconds) if seconds > 0 else 0}
     if row and row["outcome"]:
         facts |= {"outcome": row["outcome"], "status": row["status"], "cleanup": row["cleanup_state"]}
-    return StepReport(sentence, facts, [_series(line) for line in series], [_session(s) for s in sessions])
+    return StepReport(sentence, facts, _series_rows(series), [_session(s) for s in sessions])
 
 
-def _series(line: Any) -> dict[str, str | int | float]:
+def _series_rows(lines: Sequence[RowMapping]) -> list[dict[str, str | int | float]]:
+    """Number each session's series in their order: a scan's label is made of values from headers, and stays out."""
+    numbers: dict[int, dict[str, int]] = {}
+    for line in lines:
+        of_session = numbers.setdefault(line["session_number"], {})
+        of_session.setdefault(line["scan_label"], len(of_session) + 1)
+    return [_series(line, numbers[line["session_number"]][line["scan_label"]]) for line in lines]
+
+
+def _series(line: RowMapping, number: int) -> dict[str, str | int | float]:
     return {
         "session": line["session_number"],
-        "scan": line["scan_label"],
+        "series": number,
         "modality": line["modality"],
         "disposition": line["disposition"],
         "files": line["files"],

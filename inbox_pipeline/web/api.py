@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 
 from inbox_pipeline.services import requests, scripts
@@ -66,8 +67,23 @@ PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
     "default": {"description": "A refusal or fault.", "content": {PROBLEM: {"schema": _PROBLEM_SCHEMA}}}
 }
 
+
+def _text(value: object) -> str:
+    """Return a string as it is, also one that stands for a file name that is not UTF-8 (`os.fsdecode`).
+
+    Raises:
+        ValueError: it is no string, or no file name could be meant.
+    """
+    if not isinstance(value, str):
+        raise ValueError("not a string")
+    os.fsencode(value)
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
+
 Parameters = Annotated[
-    dict[str, StrictStr | StrictBool | StrictInt],
+    dict[str, Text | StrictBool | StrictInt],
     Body(
         description="The parameters of the import service: `path` and `PROJECT_ID` (or `project`) are required.",
         examples=[{"path": "/data/inbox/P1/session7", "project": "P1", "subject": "S1", "cleanupAfterImport": False}],
@@ -84,7 +100,7 @@ class PlanOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: StrictStr = ""
+    path: Text = ""
     project: StrictStr = ""
     subject: StrictStr | None = None
     session: StrictStr | None = None

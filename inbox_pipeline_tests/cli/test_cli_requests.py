@@ -86,6 +86,16 @@ def test_labels_cleanup_and_a_relative_path_are_passed_on(
 
 
 @pytest.mark.usefixtures("as_admin")
+def test_a_folder_whose_name_is_not_utf8_is_planned_and_imported(run: Run, site: Site, folder: Path) -> None:
+    odd = os.fsdecode(os.fsencode(folder) + b" \xe9 'x' & %2F")
+    folder.rename(odd)
+    assert json.loads(run("plan", odd, "--project", "P", "--json").stdout)["files"]["found"] == 3
+    request = json.loads(run("import", odd, "--project", "P", "--json").stdout)
+    work(site, request["id"])
+    assert json.loads(run("status", request["id"], "--json").stdout)["outcome"] == "complete"
+
+
+@pytest.mark.usefixtures("as_admin")
 @pytest.mark.parametrize(
     ("fault", "outcome", "code"),
     [(None, "complete", 0), ("text", "partial", 3), ("only text", "failed", 4), ("cancelled", "cancelled", 4)],

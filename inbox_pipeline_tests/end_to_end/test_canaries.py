@@ -24,7 +24,7 @@ pytestmark = pytest.mark.services
 WORD = "ZQCANARY"
 TEXT_VRS = {"AE": 16, "CS": 16, "SH": 16, "LO": 64, "PN": 64, "LT": 64, "ST": 64, "UT": 64, "UC": 64, "UR": 64, "AS": 4}
 DATE, TIME, NUMBER = "19530713", "031459.265358", "48151623"
-KEPT = {"SpecificCharacterSet", "Modality", "PhotometricInterpretation", "InstanceNumber", "SeriesNumber"}
+KEPT = {"SpecificCharacterSet", "Modality", "PhotometricInterpretation", "InstanceNumber"}
 UID_SCRIPT = """version "6.1"
 (0008,0018) := hashUID[(0008,0018)]
 (0020,000D) := hashUID[(0020,000D)]
@@ -42,6 +42,7 @@ LABEL_COLUMNS = {
     "subjects": {"label", "label_key"},
     "sessions": {"subject_label", "label", "label_key", "path"},
     "scans": {"label"},
+    "instances": {"path"},
     "session_locks": {"label_key"},
     "sweep_folders": {"source_path"},
 }

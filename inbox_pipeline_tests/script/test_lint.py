@@ -1,5 +1,6 @@
 """Advice about scripts that compile: each fault is named with its place, correct scripts get none."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,11 @@ def test_variables_made_of_each_other_are_checked_in_bounded_time(version: str) 
     doubled = "\n".join(f"v{n} := replace[v{n - 1}, v{n - 1}, v{n - 1}]" for n in range(1, 60))
     script = compile_script(f"{version}v0 := (0010,0010)\n{doubled}\n(0010,0010) := v59")
     assert {each.severity for each in script.advice} <= {"note"}
+
+
+def test_a_long_script_is_checked_in_bounded_time() -> None:
+    lines = (f'(0008,0060) = "M{n}" ? (0010,{n:04X}) := "a"\n-(0012,{n:04X})' for n in range(500))
+    script = compile_script("\n".join(['version "6.6"', *lines]))
+    began = time.process_time()
+    assert "unknown_tag" in {each.code for each in script.advice}
+    assert time.process_time() - began < 10

@@ -50,6 +50,7 @@ def test_filing_answers_201_with_the_request_and_its_address(ada: Any, folder: P
         (b'{"Mueller', 400, "request_malformed"),
         (b"\xff\xfe", 400, "request_malformed"),
         (b"{}", 400, "path_missing"),
+        (b'{"path": "/\\ud800"}', 400, "parameter_invalid"),
         (b'{"path": "/nowhere", "project": "P1"}', 400, "path_outside_inbox"),
     ],
 )

@@ -5,14 +5,15 @@ Belongs here: removing, retaining, blanking, testing and setting elements. Does 
 
 from collections.abc import Iterator
 
-from inbox_pipeline.script import texts
+from inbox_pipeline.script import values
+from inbox_pipeline.script.below import Reach
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.functions.registry import VOID, Argument, Context, Function, Rejected, Result, Void
 from inbox_pipeline.script.levels import Level
 from inbox_pipeline.script.places import Spot, creator_tag, find, is_creator, one
 from inbox_pipeline.script.tagpath import TagPath, direct_path, path_from_text
+from inbox_pipeline.script.texts import blank, remove, set_text
 
-_PADDING_ROOM = 4096
 _NEVER_BLANKED = frozenset([0x00020002, 0x00020003, 0x00020010])
 
 
@@ -22,7 +23,7 @@ def delete_spots(spots: list[Spot]) -> None:
         if spot.item is not None:
             spot.level.items(spot.tag)[spot.item].clear()
         elif spot.level.has(spot.tag) and not is_creator(spot.tag):
-            texts.remove(spot.level, spot.tag)
+            remove(spot.level, spot.tag)
 
 
 def remove_all_private_tags(level: Level) -> None:
@@ -31,8 +32,12 @@ def remove_all_private_tags(level: Level) -> None:
         if tag >> 16 & 1:
             level.remove(tag)
     for tag in level.sequences():
-        for item in level.items(tag):
+        for item in level.items_with(tag, _may_hold_private):
             remove_all_private_tags(item)
+
+
+def _may_hold_private(reach: Reach) -> bool:
+    return reach is None or any(tag >> 16 & 1 for tag in reach)
 
 
 def _remove_tags(context: Context, arguments: list[Argument]) -> Void:
@@ -49,7 +54,7 @@ def _delete(context: Context, arguments: list[Argument]) -> Void:
     if level is None or not level.has(tag):
         return VOID
     if item is None:
-        texts.remove(level, tag)
+        remove(level, tag)
     elif item < len(level.items(tag)):
         level.items(tag)[item].clear()
     return VOID
@@ -68,14 +73,22 @@ def _set(context: Context, arguments: list[Argument]) -> Void:
         level = level.need_items(parent, (number or 0) + 1)[number or 0]
     if level is context.root and tag >> 16 == 2:
         level = context.root.need_meta()
-    texts.set_text(level, tag, text)
+    set_text(level, tag, text)
     return VOID
 
 
 def _retain_private_tags(context: Context, arguments: list[Argument]) -> Void:
-    kept = {(id(spot.level), spot.tag) for path in _paths(context, arguments) for spot in _private(context, path)}
-    _retain(context.root, kept)
+    spots = [spot for path in _paths(context, arguments) for spot in _private(context, path)]
+    kept = {(id(spot.level), spot.tag) for spot in spots}
+    _retain(context.root, kept, {place for spot in spots for place in _above(spot.level)} | kept)
     return VOID
+
+
+def _above(level: Level) -> Iterator[tuple[int, int]]:
+    """The sequences that a level lies in."""
+    while level.parent is not None:
+        yield id(level.parent), level.location[-2]
+        level = level.parent
 
 
 def _paths(context: Context, argument: Argument) -> Iterator[TagPath]:
@@ -93,9 +106,9 @@ def _private(context: Context, path: TagPath) -> list[Spot]:
     return find(context.root, path)
 
 
-def _retain(level: Level, kept: set[tuple[int, int]]) -> None:
+def _retain(level: Level, kept: set[tuple[int, int]], needed: set[tuple[int, int]]) -> None:
     """Remove the private elements of a level and below, but those that are kept and what they need."""
-    retained = {tag for tag in level.tags() if tag >> 16 & 1 and _is_needed(level, tag, kept)}
+    retained = {tag for tag in level.tags() if tag >> 16 & 1 and (id(level), tag) in needed}
     retained |= {creator_tag(tag) for tag in retained}
     for tag in level.tags():
         if tag in retained:
@@ -103,15 +116,9 @@ def _retain(level: Level, kept: set[tuple[int, int]]) -> None:
         elif tag >> 16 & 1:
             level.remove(tag)
     for tag in level.sequences():
-        for item in level.items(tag):
-            if (id(level), tag) not in kept:
-                _retain(item, kept)
-
-
-def _is_needed(level: Level, tag: int, kept: set[tuple[int, int]]) -> bool:
-    """Whether an element is kept, or is a private sequence in which something is."""
-    below = (inner for item in level.items(tag) for inner in item.below())
-    return (id(level), tag) in kept or any((id(inner), each) in kept for inner in below for each in inner.tags())
+        if (id(level), tag) not in kept:
+            for item in level.items_with(tag, _may_hold_private):
+                _retain(item, kept, needed)
 
 
 def _collect_values(context: Context, arguments: list[Argument]) -> list[Argument]:
@@ -137,23 +144,31 @@ def _text_at(spot: Spot) -> Iterator[str]:
 
 
 def _blank_values(context: Context, arguments: list[Argument]) -> Void:
-    wanted = {text.rstrip(" \0") for text in _texts(context, arguments)} - {""}
-    if wanted:
-        meta = [context.root.meta] if context.root.meta else []
-        for level in [*meta, *list(context.root.below())]:
-            _blank_in(level, wanted)
+    texts = {text.rstrip(" \0") for text in _texts(context, arguments)} - {""}
+    if texts:
+        wanted = values.Wanted(texts)
+        for level in [context.root.meta, context.root]:
+            if level is not None:
+                _blank_in(level, texts, wanted)
     return VOID
 
 
-def _blank_in(level: Level, wanted: set[str]) -> None:
-    longest = 8 * max(map(len, wanted)) + _PADDING_ROOM
+def _blank_in(level: Level, texts: set[str], wanted: values.Wanted) -> None:
+    """Blank the elements of a level, then of those below it, that have one of the texts."""
     for tag in level.tags():
-        if level.size(tag) > longest or level.vr(tag) == "SQ" or level.text(tag) not in wanted:
-            continue
-        if tag in _NEVER_BLANKED:
-            level.edits.warn(f"{level.path(tag)} equals a value to be blanked and was kept: a file needs it")
-        else:
-            texts.blank(level, tag)
+        if wanted.may_equal(level.entry(tag)) and level.vr(tag) != "SQ" and level.text(tag) in texts:
+            _blank(level, tag)
+    for tag in level.sequences():
+        if wanted.may_be_below(level.entry(tag)):
+            for item in level.items(tag):
+                _blank_in(item, texts, wanted)
+
+
+def _blank(level: Level, tag: int) -> None:
+    if tag in _NEVER_BLANKED:
+        level.edits.warn(f"{level.path(tag)} equals a value to be blanked and was kept: a file needs it")
+    else:
+        blank(level, tag)
 
 
 def _is_present(context: Context, arguments: list[Argument]) -> str:

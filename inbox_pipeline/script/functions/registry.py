@@ -11,7 +11,13 @@ from inbox_pipeline.script.edits import Edits
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.places import Spot, find, one
+from inbox_pipeline.script.regex import Pattern, compiled
 from inbox_pipeline.script.tagpath import TagPath, path_from_text
+
+MAX_TEXT = 1_000_000
+"""Longest text that a function makes."""
+
+_PATTERN_WORK = 20
 
 
 class Void:
@@ -79,6 +85,22 @@ class Context:
             return spot.level.text(spot.tag)
         except Failure as failure:
             raise Failure(failure.message, failure.tag or spot.path) from None
+
+    def matches(self, text: str, pattern: str) -> bool:
+        """Whether the whole text matches a regular expression. Raises Failure."""
+        return self.pattern(pattern).whole(text, self.edits.spend)
+
+    def pattern(self, text: str) -> Pattern:
+        """A regular expression. Raises Failure if it is none."""
+        self.edits.spend(_PATTERN_WORK * len(text))
+        return compiled(text)
+
+    def made(self, text: str) -> str:
+        """A text that a function has made. Raises Failure if it, or all of them together, is too long."""
+        if len(text) > MAX_TEXT:
+            raise Failure("the text becomes too long")
+        self.edits.spend(len(text))
+        return text
 
     def needed(self, argument: Argument) -> str:
         """The text of an argument that must have a value. Raises Failure if it has none."""

@@ -6,13 +6,11 @@ Belongs here: functions that only compute. Does not belong here: anything that e
 import re
 
 from inbox_pipeline.script.errors import Failure
-from inbox_pipeline.script.functions.registry import Argument, Context, Function
-from inbox_pipeline.script.regex import compiled
+from inbox_pipeline.script.functions.registry import MAX_TEXT, Argument, Context, Function
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,10}")
-_PLACEHOLDER = re.compile(r"\{\s*([0-9]{1,4})\s*\}")
-MAX_TEXT = 1_000_000
-"""Longest text that a function makes."""
+_PIECES = re.compile(r"''|'((?:[^']|'')*+)'?|\{\s*([0-9]{1,4})\s*\}|[^'{]+|(\{)")
+_PIECE_WORK = 20
 
 
 def integer(context: Context, argument: Argument) -> int:
@@ -33,93 +31,82 @@ def _substring(context: Context, arguments: list[Argument]) -> str:
     begin, end = integer(context, arguments[1]), integer(context, arguments[2])
     if not 0 <= begin <= end <= len(text):
         raise Failure("the text has no such part", _path(arguments[0]))
-    return text[begin:end]
+    return context.made(text[begin:end])
 
 
 def _concatenate(context: Context, arguments: list[Argument]) -> str:
-    return _short_enough("".join(context.needed(argument) for argument in _spread(arguments)))
+    texts = [context.needed(argument) for argument in _spread(arguments)]
+    _check_length(sum(map(len, texts)))
+    return context.made("".join(texts))
 
 
 def _format(context: Context, arguments: list[Argument]) -> str:
     texts = [context.text(argument) for argument in _spread(arguments[1:])]
-    return formatted(context.needed(arguments[0]), ["null" if text is None else text for text in texts])
+    pattern = context.needed(arguments[0])
+    context.edits.spend(_PIECE_WORK * len(pattern))
+    return context.made(formatted(pattern, ["null" if text is None else text for text in texts]))
 
 
 def formatted(pattern: str, texts: list[str]) -> str:
     """The pattern filled as java.text.MessageFormat does with texts. Raises Failure for a bad pattern."""
-    made, at, length = [], 0, 0
-    while at < len(pattern):
-        piece, at = _piece(pattern, at, texts)
-        made.append(piece)
-        length += len(piece)
-        if length > MAX_TEXT:
-            raise Failure("the text becomes too long")
+    made, length = [], 0
+    for match in _PIECES.finditer(pattern):
+        made.append(_piece(match, texts))
+        length += len(made[-1])
+        _check_length(length)
     return "".join(made)
 
 
-def _short_enough(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise Failure("the text becomes too long")
-    return text
-
-
-def _piece(pattern: str, at: int, texts: list[str]) -> tuple[str, int]:
-    """The text that the piece of the pattern at `at` makes, and where the next begins."""
-    if pattern.startswith("''", at):
-        return "'", at + 2
-    if pattern[at] == "'":
-        return _quoted(pattern, at + 1)
-    if pattern[at] != "{":
-        return pattern[at], at + 1
-    match = _PLACEHOLDER.match(pattern, at)
-    if match is None:
+def _piece(match: re.Match[str], texts: list[str]) -> str:
+    """The text that a piece of a pattern makes: two quotes, literal text in quotes, a number in braces, other text."""
+    quoted, number, brace = match.groups()
+    if brace:
         raise Failure("the format has a brace that begins no {number}")
-    index = int(match[1])
-    return texts[index] if index < len(texts) else f"{{{index}}}", match.end()
+    if number is not None:
+        index = int(number)
+        return texts[index] if index < len(texts) else f"{{{index}}}"
+    if quoted is not None:
+        return quoted.replace("''", "'")
+    return "'" if match.group() == "''" else match.group()
 
 
-def _quoted(pattern: str, at: int) -> tuple[str, int]:
-    """The literal text from behind a quote up to the next single one, or to the end."""
-    made = ""
-    while at < len(pattern):
-        if pattern.startswith("''", at):
-            made, at = made + "'", at + 2
-        elif pattern[at] == "'":
-            return made, at + 1
-        else:
-            made, at = made + pattern[at], at + 1
-    return made, at
+def _check_length(length: int) -> None:
+    if length > MAX_TEXT:
+        raise Failure("the text becomes too long")
 
 
 def _lowercase(context: Context, arguments: list[Argument]) -> str:
-    return context.needed(arguments[0]).lower()
+    return context.made(context.needed(arguments[0]).lower())
 
 
 def _uppercase(context: Context, arguments: list[Argument]) -> str:
-    return context.needed(arguments[0]).upper()
+    return context.made(context.needed(arguments[0]).upper())
 
 
 def _replace(context: Context, arguments: list[Argument]) -> str:
     text, old, new = (context.needed(argument) for argument in arguments)
-    if len(text) + text.count(old) * len(new) > MAX_TEXT:
-        raise Failure("the text becomes too long")
-    return text.replace(old, new)
+    count = text.count(old)
+    _check_length(len(text) + count * (len(new) - len(old)))
+    return context.made(text.replace(old, new))
 
 
 def _match(context: Context, arguments: list[Argument]) -> str | None:
     text, pattern = context.needed(arguments[0]), context.needed(arguments[1])
-    return compiled(pattern).group(text, integer(context, arguments[2]))
+    return context.pattern(pattern).group(text, integer(context, arguments[2]), context.edits.spend)
 
 
 def _ismatch(context: Context, arguments: list[Argument]) -> str:
     text, pattern = context.needed(arguments[0]), context.needed(arguments[1])
-    return "true" if compiled(pattern).whole(text) else "false"
+    return "true" if context.matches(text, pattern) else "false"
 
 
 def _normalize_string(context: Context, arguments: list[Argument]) -> str | None:
     text = context.text(arguments[0])
     replacement = context.needed(arguments[1]) if len(arguments) > 1 else "_"
-    return None if text is None else "".join(char if char.isascii() else replacement for char in text)
+    if text is None or text.isascii():
+        return text
+    _check_length(len(text) + sum(not char.isascii() for char in text) * len(replacement))
+    return context.made("".join(char if char.isascii() else replacement for char in text))
 
 
 def _lookup(context: Context, arguments: list[Argument]) -> str | None:

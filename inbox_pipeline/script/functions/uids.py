@@ -17,7 +17,7 @@ _PREFIX = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 def hash_uid(text: str) -> str:
     """The UID that XNAT makes of a text: a name-based UUID without a name space, under 2.25 (PS3.5 section B.2)."""
-    digest = bytearray(hashlib.sha1(text.encode(), usedforsecurity=False).digest()[:16])
+    digest = bytearray(hashlib.sha1(text.encode("utf-8", "replace"), usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     return f"2.25.{int.from_bytes(digest, 'big')}"

@@ -17,16 +17,13 @@ from inbox_pipeline.script.legacy.lint import Linter42
 from inbox_pipeline.script.legacy.nodes import Definition, Edit, Statement
 from inbox_pipeline.script.legacy.parser import Parser
 from inbox_pipeline.script.places import Spot, find
-from inbox_pipeline.script.regex import compiled
 from inbox_pipeline.script.source import Source
 from inbox_pipeline.script.tagpath import TagPath
 from inbox_pipeline.script.tokens import Tokenizer
 
 _SHARED = ("substring", "format", "lowercase", "uppercase", "getURL", "replace", "match", "hashUID")
 _MAX_DEPTH = 50
-_MAX_VALUES = 100_000
-"""How many values the variables of one statement may stand for."""
-
+_VALUE_WORK = 100
 _META = 2
 
 
@@ -89,7 +86,7 @@ class Evaluator42:
             if isinstance(statement, Definition):
                 self._variables.setdefault(statement.name.lower(), statement.value)
         self._variables |= {name.lower(): nodes.Literal(text, 0) for name, text in supplied.items()}
-        self._depth = self._count = 0
+        self._depth = 0
 
     def run(self) -> None:
         """Decide on every element, then edit. Raises RunError."""
@@ -114,7 +111,6 @@ class Evaluator42:
 
     def _decide(self, edit: Edit, decisions: "dict[tuple[int, int], Decision]") -> None:
         """Add what a statement does to elements that no earlier one has decided on."""
-        self._count = 0
         spots = [spot for spot in self._spots(edit) if (id(spot.level), spot.tag) not in decisions]
         if not spots or not all(self._holds(condition) for condition in edit.conditions):
             return
@@ -134,7 +130,7 @@ class Evaluator42:
         left, right = self._text(condition.left), self._text(condition.right)
         if left is None or right is None:
             return False
-        return left == right if condition.operator == "=" else compiled(right).whole(left)
+        return left == right if condition.operator == "=" else self._context.matches(left, right)
 
     def _text(self, value: nodes.Value) -> str | None:
         return self._context.text(self._value(value))
@@ -146,8 +142,8 @@ class Evaluator42:
         if isinstance(node, nodes.PathValue):
             return node.path
         self._depth += 1
-        self._count += 1
-        if self._depth > _MAX_DEPTH or self._count > _MAX_VALUES:
+        self._context.edits.spend(_VALUE_WORK)
+        if self._depth > _MAX_DEPTH:
             raise Failure("variables are defined by each other in a circle, or nested too deeply")
         try:
             return self._variable(node) if isinstance(node, nodes.Variable) else self._result(node)
