@@ -66,6 +66,8 @@ def verify(project: str | None, as_json: bool) -> None:
     help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
 )
 @click.option("--strict-script", is_flag=True, help="Hold a file on which a line of a script had no effect.")
+@click.option("--uid-map", metavar="CSV", type=click.Path(path_type=Path), help="Write id_old,id_new of each UID.")
+@click.option("--patient-map", metavar="CSV", type=click.Path(path_type=Path), help="Likewise of each PatientID.")
 @click.option("--report", metavar="JSONL", type=click.Path(path_type=Path), help="Write a row per file found.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Processes.")
 @options.home_option
@@ -81,6 +83,8 @@ def anonymize(
     session: str | None,
     secret_file: Path | None,
     strict_script: bool,
+    uid_map: Path | None,
+    patient_map: Path | None,
     report: Path | None,
     jobs: int,
 ) -> None:
@@ -90,6 +94,7 @@ def anonymize(
     """
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
     from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.maps import write_map  # noqa: PLC0415 - as above
 
     texts = (*site_scripts(site_script), *(options.read_script(path) for path in scripts))
     name = project or UNASSIGNED
@@ -104,10 +109,14 @@ def anonymize(
         project_key(secret_file, name),
         strict_script,
         _keyed_policy(policy, profile_options, secret_file, name),
+        pairs=uid_map is not None or patient_map is not None,
     )
     result = service.anonymize_folder(order, _progress)
     if report is not None:
         _write_report(report, result)
+    for path, pairs in ((uid_map, result.pairs.uids), (patient_map, result.pairs.patients)):
+        if path is not None:
+            write_map(path, pairs)
     click.echo(result.verdict)
     click.get_current_context().exit(exits.of_outcome(result.outcome))
 

@@ -57,6 +57,8 @@ class Rewritten:
     sop_instance_uid: str | None
     study_instance_uid: str | None
     series_instance_uid: str | None
+    frame_of_reference_uid: str | None
+    patient_id: str | None
     modality: str | None
     series_number: int | None
     instance_number: int | None
@@ -222,6 +224,8 @@ def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Re
         sop_instance_uid=facts.text(0x00080018),
         study_instance_uid=facts.text(0x0020000D),
         series_instance_uid=facts.text(0x0020000E),
+        frame_of_reference_uid=facts.text(0x00200052),
+        patient_id=facts.text(0x00100020),
         modality=facts.text(0x00080060),
         series_number=facts.integer(0x00200011),
         instance_number=facts.integer(0x00200013),

@@ -44,6 +44,7 @@ from inbox_pipeline.services.folder_worker import (
     stage,
     start,
 )
+from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import entries, open_folder
 from inbox_pipeline.services.scripts import check_script
@@ -80,7 +81,7 @@ class Order:
 
     `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
     UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect; `policy`
-    follows the scripts, None is policy `none`.
+    follows the scripts, None is policy `none`; `pairs` asks what became of each UID and PatientID.
     """
 
     source: Path
@@ -93,15 +94,19 @@ class Order:
     key: bytes | None = None
     strict_script: bool = False
     policy: KeyedPolicy | None = None
+    pairs: bool = False
 
 
 @dataclass
 class Result:
-    """How it went: `outcome` as of an import, one sentence, and a row per file found, as in a ledger."""
+    """How it went: `outcome` as of an import, one sentence, a row per file found, as in a ledger, and what became of
+    identifiers, if that was asked.
+    """
 
     outcome: str
     verdict: str
     rows: list[Row] = field(default_factory=list)
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda done, total: None) -> Result:
@@ -121,8 +126,8 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
     found, sessions, stop = _plan(order, asked, grouping)
-    _rewrite_all(_share(order, found, sessions, grouping), order.jobs, found, progress)
-    return _result(order, found, sessions, stop)
+    pairs = _rewrite_all(_share(order, found, sessions, grouping), order.jobs, found, progress)
+    return _result(order, found, sessions, stop, pairs)
 
 
 def _asked(order: Order) -> ImportParameters:
@@ -159,6 +164,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         variables={session.number: variables_of(order.project, session) for session in sessions},
         tasks=tasks,
         bearers=bearers_of([found[task.row_id] for task in tasks]),
+        pairs=order.pairs,
     )
 
 
@@ -174,13 +180,17 @@ def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator
                 yield Task(row_id, Source.of(row), session.number, folder)
 
 
-def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> None:
+def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> Pairs:
     """Rewrite in this process, or in several; two files that come out with one UID are settled in order.
+
+    Returns:
+        what became of identifiers, if that was asked.
 
     Raises:
         Unavailable: `storage_failed`.
     """
     taken: set[str] = set()
+    pairs = Pairs()
     with ExitStack() as stack:
         results = _staged(share, jobs, stack)
         for done, (task, staged) in enumerate(zip(share.tasks, results, strict=True), 1):
@@ -190,7 +200,10 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
                 )
             change = _settled(share.target, task, staged, taken)
             found[task.row_id].update(change, disposition=disposition_of(str(change["reason"])))
+            if staged.pairs is not None:
+                pairs.add(staged.pairs)
             progress(done, len(share.tasks))
+    return pairs
 
 
 def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
@@ -222,7 +235,7 @@ def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
     }
 
 
-def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop) -> Result:
+def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop, pairs: Pairs) -> Result:
     """Judge as an import is judged, and say it in this command's words."""
     counts = Counter((row["disposition"], row["reason"]) for row in found)
     filled = {row["number"] for row in found if row["disposition"] == "archived"}
@@ -232,7 +245,7 @@ def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSessio
         if session.reason is not None or session.number in filled
     ]
     outcome = judge(counts, ends, stop).outcome
-    return Result(outcome, _sentence(outcome, counts, len(filled)), [_reported(order, row) for row in found])
+    return Result(outcome, _sentence(outcome, counts, len(filled)), [_reported(order, row) for row in found], pairs)
 
 
 def _sentence(outcome: str, counts: Counter[tuple[str, str]], sessions: int) -> str:

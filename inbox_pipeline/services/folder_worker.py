@@ -12,6 +12,7 @@ from pathlib import Path
 
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
+from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
@@ -49,6 +50,7 @@ class Staged:
     archived_sha256: str | None = None
     sop_instance_uid: str = ""
     warnings: int = 0
+    pairs: Pairs | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Share:
     variables: Mapping[int, Mapping[str, str]]
     tasks: Sequence[Task]
     bearers: Sequence[Bearer]
+    pairs: bool = False
 
 
 class FolderWorker:
@@ -90,7 +93,7 @@ class FolderWorker:
         coded = [
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
-        self._target = share.target
+        self._target, self._pairs = share.target, share.pairs
         profile = None if share.policy is None else Profile(*share.policy.parts())
         self._recipes = {
             number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
@@ -119,12 +122,12 @@ class FolderWorker:
 
     def _rewritten(self, task: Task, target: Target) -> Staged:
         try:
-            written = self._rewriter.write(task.source, self._recipes[task.session], target)
+            written = self._rewriter.write(task.source, self._recipes[task.session], target, pairs=self._pairs)
         except Stopped as stop:
             return Staged(stop.code, stop.detail)
         result, warnings = written.result, written.warnings
         digests = (result.source_sha256, result.output_sha256)
-        return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings))
+        return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings), written.pairs)
 
 
 def rewriter_among(

@@ -6,7 +6,7 @@ Belongs here: the order in which the parts of `deid` see one file. Does not belo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -109,6 +109,10 @@ class ProfilePass:
         assert self._instance is not None, "look comes first"  # noqa: S101
         instance = self._instance._replace(layout=layout, charset=charset)
         return self._profile.cleaner.changes(roots, instance, Words(self._identifiers), _kept(changes))
+
+    def replaced(self, new_uids: Mapping[str, str]) -> dict[str, str]:
+        """Return what stands for each original UID: what scripts made of it, else its pseudonym."""
+        return {uid: new_uids.get(uid) or self._profile.pseudonyms.uid(uid) for uid in self._identifiers.uids}
 
     def residuals(self, runs: Iterable[bytes], layout: Layout) -> list[Finding]:
         """Return where an output still holds one of the original's identifiers; `runs` are all its bytes but pixels."""

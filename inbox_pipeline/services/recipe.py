@@ -14,16 +14,21 @@ from inbox_pipeline.dicom.changes import CHARSET
 from inbox_pipeline.dicom.cleaning import RootElement, Treated
 from inbox_pipeline.dicom.codes import append_method_code
 from inbox_pipeline.dicom.elements import Layout
+from inbox_pipeline.dicom.rewrite import Rewritten
+from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change, Outcome, Script, ScriptError, UidProvider
 from inbox_pipeline.script.errors import Failure
-from inbox_pipeline.script.references import NewUid, follow
+from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY, NewUid, follow
 from inbox_pipeline.services.keyed_uids import KeyedUids
+from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.profile import Profile, ProfilePass
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 LONGEST_DETAIL = 500
+_PATIENT_ID = 0x00100020
+_MAPPED = frozenset((_PATIENT_ID, INSTANCE, SERIES, STUDY, FRAME_OF_REFERENCE))
 
 
 class Stopped(Exception):
@@ -136,7 +141,7 @@ class Editor:
         self._recipe, self._new_uid = recipe, new_uid
         self._uids = None if key is None else KeyedUids(key, source_digest)
         self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
-        self._charset = b""
+        self._originals: dict[int, str] = {}
         self.trace = Trace(())
 
     @property
@@ -146,8 +151,23 @@ class Editor:
 
     def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
         """See the elements of the source before any edit."""
+        elements = list(roots)
+        self._originals = {root.tag: decode(root.value(), b"") for root in elements if root.tag in _MAPPED}
         if self._pass is not None:
-            self._pass.look(roots, layout)
+            self._pass.look(elements, layout)
+
+    def pairs(self, result: Rewritten) -> Pairs:
+        """Return which identifier of the source, seen by `look`, became which in what was written."""
+        made = {
+            INSTANCE: result.sop_instance_uid,
+            SERIES: result.series_instance_uid,
+            STUDY: result.study_instance_uid,
+            FRAME_OF_REFERENCE: result.frame_of_reference_uid,
+        }
+        old = self._originals
+        uids = {old[tag]: new for tag, new in made.items() if new and old.get(tag)}
+        patients = {old[_PATIENT_ID]: result.patient_id or ""} if old.get(_PATIENT_ID) else {}
+        return Pairs({**({} if self._pass is None else self._pass.replaced(uids)), **uids}, patients)
 
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.errors import InboxError
+from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.recipe import Editor, Recipe, Stopped, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
 from inbox_pipeline.store.inbox import InboxFolder, file_inode
@@ -47,10 +48,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: its digests and facts, and the scripts' warnings."""
+    """A file that was written: digests and facts, the scripts' warnings, and what became of identifiers if asked."""
 
     result: Rewritten
     warnings: tuple[str, ...]
+    pairs: Pairs | None = None
 
     @property
     def uid(self) -> str:
@@ -103,8 +105,8 @@ class Rewriter:
     def __init__(self, folder: InboxFolder, key: bytes | None, new_uid: NewUid | None = None) -> None:
         self._folder, self._key, self.new_uid = folder, key, new_uid
 
-    def write(self, source: Source, recipe: Recipe, target: Target) -> Written:
-        """Read a source once and write what the recipe makes of it.
+    def write(self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False) -> Written:
+        """Read a source once and write what the recipe makes of it; with `pairs`, tell what became of identifiers.
 
         Raises:
             Stopped: the reason why there is no file; what was written so far is to be dropped.
@@ -114,8 +116,8 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = _rewritten(stream, target, editor, editor, source.size)
-            return _identified(Written(result, editor.trace.warnings))
+            result = _rewritten(stream, target, editor, editor, source.size, pairs=pairs)
+            return _identified(Written(result, editor.trace.warnings, editor.pairs(result) if pairs else None))
 
         return self._opened(source, work)
 
@@ -191,14 +193,20 @@ class Rewriter:
 
 
 def _rewritten(
-    stream: BinaryIO, target: Target | Nowhere, editor: Editor, edit: Callable[[Any], None], size: int
+    stream: BinaryIO,
+    target: Target | Nowhere,
+    editor: Editor,
+    edit: Callable[[Any], None],
+    size: int,
+    *,
+    pairs: bool = False,
 ) -> Rewritten:
     return rewrite(
         stream,
         cast(BinaryIO, target),
         edit,
         size=size,
-        look=editor.look if editor.cleans else None,
+        look=editor.look if editor.cleans or pairs else None,
         clean=editor.clean if editor.cleans else None,
         inspect=editor.inspect if editor.cleans else None,
         zero_preamble=editor.cleans,
