@@ -171,8 +171,8 @@ def test_a_script_error_holds_the_file_and_names_the_line(site: Site, admin: Acc
     assert {(row["disposition"], row["reason"], row["detail"]) for row in found.values()} == {
         ("held", "script_error", "site script 2, line 2: (0010,0020): the text has no such part")
     }
-    assert answer["outcome"] == "failed"
-    assert answer["sessions"] == []
+    assert (answer["outcome"], answer["reason"]) == ("failed", "nothing_importable")
+    assert [(s["state"], s["reason"], s["files"]) for s in answer["sessions"]] == [("ERROR", "script_error", 0)]
     assert not list(site.settings.archive_path.rglob("*.dcm"))
 
 
@@ -325,6 +325,19 @@ def test_links_are_never_followed_out_of_the_folder(site: Site, admin: Account, 
     assert found["in.dcm"]["reason"] == "link_inside"
     assert found["gone.dcm"]["reason"] == "link_broken"
     assert len(found) == 7
+
+
+def test_a_session_whose_files_are_all_held_is_an_error_beside_one_that_arrived(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    session_folder(folder, study=2, PatientID="FAKE002")
+    failing = 'version "6.1"\n(0010,0020) = "FAKE002" ? (0008,1030) := substring[(0010,0010), 0, 9999]\n'
+    scripts.store_script(site, "admin", failing)
+    answer = done(site, admin, folder)
+    assert (answer["status"], answer["outcome"]) == ("Failed", "partial")
+    assert answer["files"]["by_reason"] == {"archived": 3, "script_error": 3}
+    told = [(s["session"], s["state"], s["reason"], s["uri"] is None) for s in answer["sessions"]]
+    assert told == [("FAKE001", "ARCHIVED", None, False), ("FAKE002", "ERROR", "script_error", True)]
 
 
 def test_names_that_are_not_utf8_are_imported_and_shown(site: Site, admin: Account, folder: Path) -> None:

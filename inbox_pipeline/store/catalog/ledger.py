@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
 
@@ -125,6 +126,18 @@ def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
     query = sa.select(ledger.c.session_number, sa.func.count()).where(here).group_by(ledger.c.session_number)
     return {int(number): int(n) for number, n in connection.execute(query)}
+
+
+def commonest_loss(connection: Connection, request_id: int, session_number: int) -> str | None:
+    """Return the reason that most of a session's rejected, held and failed files have, or None without any."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.session_number == session_number)
+    query = (
+        sa.select(ledger.c.reason)
+        .where(here, ledger.c.disposition.in_(sorted(LOST)))
+        .group_by(ledger.c.reason)
+        .order_by(sa.func.count().desc(), ledger.c.reason)
+    )
+    return connection.execute(query.limit(1)).scalar_one_or_none()
 
 
 def series_table(connection: Connection, request_id: int) -> Sequence[RowMapping]:
