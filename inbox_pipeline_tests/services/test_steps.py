@@ -283,6 +283,23 @@ def test_a_retry_imports_what_was_left(site: Site, admin: Account) -> None:
     assert refused.value.code == "nothing_to_retry"
 
 
+def test_a_retry_after_cleanup_leaves_what_was_cleaned_up_alone(site: Site, admin: Account) -> None:
+    folder = site.settings.inbox_path / "P" / "late"
+    good = save(instance(), folder / "1.dcm").read_bytes()
+    (folder / "copy.dcm").write_bytes(good)
+    whole = save(instance(study=2, PatientID="FAKE002"), folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(whole[:-10])
+    answer = done(site, admin, folder, cleanupAfterImport="true")
+    assert [path.name for path in folder.iterdir()] == ["2.dcm"]
+    (folder / "2.dcm").write_bytes(whole)
+    requests.retry(site, admin, answer["id"])
+    run(site, answer["id"], "run-2")
+    again = requests.request_json(site, answer["id"], admin)
+    assert (again["outcome"], again["cleanup"]) == ("complete", "done")
+    assert again["files"]["by_reason"] == {"archived": 2, "duplicate_in_request": 1}
+    assert all(row["deleted_at"] for row in rows(site, admin, answer["id"]).values())
+
+
 def test_a_run_started_by_hand_on_a_failed_request_is_its_next_attempt(site: Site, admin: Account) -> None:
     folder = site.settings.inbox_path / "P" / "torn"
     save(instance(number=1), folder / "1.dcm")

@@ -39,8 +39,8 @@ FRESH: Mapping[str, Any] = {
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
-    """Return the rows of a request by path digest: id, disposition, staged name and stat values."""
-    columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name)
+    """Return the rows of a request by path digest: id, disposition, staged name, deletion and stat values."""
+    columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name, ledger.c.deleted_at)
     stat = (ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
     query = sa.select(*columns, *stat).where(ledger.c.request_id == request_id)
     return {row["path_digest"]: row for row in connection.execute(query).mappings()}
@@ -164,9 +164,9 @@ def close_pending(connection: Connection, request_id: int, reason: str, disposit
 
 
 def reopen(connection: Connection, request_id: int) -> int:
-    """Make every row that was not committed pending again, and return how many there were."""
+    """Make every row that was neither committed nor cleaned up pending again, and return how many there were."""
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.not_in(COMMITTED)
-    return connection.execute(sa.update(ledger).where(here).values(dict(FRESH))).rowcount
+    return connection.execute(sa.update(ledger).where(here, ledger.c.deleted_at.is_(None)).values(dict(FRESH))).rowcount
 
 
 def deletable(connection: Connection, request_id: int) -> Sequence[RowMapping]:
