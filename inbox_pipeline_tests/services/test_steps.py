@@ -344,6 +344,23 @@ def test_links_are_never_followed_out_of_the_folder(site: Site, admin: Account, 
     assert len(found) == 7
 
 
+def test_a_subject_is_the_existing_one_of_that_label_or_accession_id_whatever_its_case(
+    site: Site, admin: Account
+) -> None:
+    inbox = site.settings.inbox_path / "P"
+    asked = [
+        {"SUBJECT_ID": "Subj", "EXPT_LABEL": "A"},
+        {"SUBJECT_ID": "sUBJ", "EXPT_LABEL": "B"},
+        {"SUBJECT_ID": "inbox_s00001", "EXPT_LABEL": "C"},
+        {"EXPT_LABEL": "D"},
+    ]
+    told = []
+    for number, labels in enumerate(asked, 1):
+        folder = session_folder(inbox / str(number), files=1, study=number, PatientName="subj")
+        told += [session["subject"] for session in done(site, admin, folder, **labels)["sessions"]]
+    assert told == ["Subj"] * 4
+
+
 def test_a_session_whose_files_are_all_held_is_an_error_beside_one_that_arrived(
     site: Site, admin: Account, folder: Path
 ) -> None:
