@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from inbox_pipeline.intake.reasons import LITTER, ending
 
 REACHED = frozenset({"ARCHIVED", "READY"})
-_LOST = frozenset({"rejected", "held", "failed"})
+LOST = frozenset({"rejected", "held", "failed"})
+"""Dispositions of files that should have arrived and did not."""
 
 REASON_WORDS = {
     "ready_for_review": "waiting for review",
@@ -53,7 +54,10 @@ REASON_WORDS = {
 
 @dataclass(frozen=True)
 class SessionEnd:
-    """Where one session of the request ended; `name` is its accession id, or None while it has none."""
+    """Where one session of the request ended; `name` is its accession id, or None while it has none.
+
+    A session of whose files none could be imported is in state ERROR.
+    """
 
     number: int
     state: str
@@ -85,7 +89,7 @@ def judge(
     if stop is not None:
         return _stopped(stop, counts, summary)
     waiting = [session for session in sessions if session.state not in REACHED]
-    if not sessions:
+    if all(session.state == "ERROR" for session in sessions):
         return Verdict("Failed", "failed", "nothing_importable", f"Failed: no file could be imported. {summary}")
     if len(waiting) == len(sessions):
         return Verdict("Failed", "failed", "sessions_waiting", f"Failed: no session reached its destination. {summary}")
@@ -107,7 +111,7 @@ def _stopped(stop: tuple[str, Mapping[str, object]], counts: Mapping[tuple[str, 
 def some_lost(counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether any file neither arrived nor is recognised litter."""
     return any(
-        n and (disposition in _LOST or (disposition == "not_dicom" and reason not in LITTER))
+        n and (disposition in LOST or (disposition == "not_dicom" and reason not in LITTER))
         for (disposition, reason), n in counts.items()
     )
 

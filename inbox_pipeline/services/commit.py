@@ -84,8 +84,7 @@ def _commit(site: Site, lease: Lease, staging: Staging, plan: RowMapping) -> Non
     with site.catalog.read() as connection:
         rows = ledger.staged(connection, lease.request_id, plan["number"])
     if not rows:
-        with site.catalog.write() as connection:
-            requests.update_session(connection, lease.request_id, plan["number"], state="EMPTY", reason="no_files")
+        _leave_out(site, lease.request_id, plan["number"])
         return
     try:
         intent = _recorded(plan) or _prepare(site, lease, staging, plan, rows)
@@ -94,6 +93,14 @@ def _commit(site: Site, lease: Lease, staging: Staging, plan: RowMapping) -> Non
         raise storage_failed(error) from None
     with site.catalog.write() as connection:
         _write_rows(connection, lease, plan, intent, rows)
+
+
+def _leave_out(site: Site, request_id: int, number: int) -> None:
+    """Note that a session has no file to commit: an ERROR if any was lost, with their commonest reason."""
+    with site.catalog.write() as connection:
+        reason = ledger.commonest_loss(connection, request_id, number)
+        ended = {"state": "ERROR", "reason": reason} if reason else {"state": "EMPTY", "reason": "no_files"}
+        requests.update_session(connection, request_id, number, **ended)
 
 
 def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows: Sequence[RowMapping]) -> Intent:

@@ -46,7 +46,8 @@ def end_request(
         ledger.close_pending(connection, request_id, CLOSED_BY.get(stop[0], "request_failed"))
     planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
     made = [s for s in planned if s["session_id"] is not None]
-    ends = [SessionEnd(s["number"], s["state"], s["reason"], s["accession"]) for s in made]
+    ended = [s for s in planned if s["session_id"] is not None or s["state"] == "ERROR"]
+    ends = [SessionEnd(s["number"], s["state"], s["reason"], s["accession"]) for s in ended]
     verdict = judge(ledger.counts(connection, request_id), ends, stop)
     uris = [uri for uri in map(session_uri, made) if uri]
     requests.update(

@@ -358,7 +358,7 @@ def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
     return [
         {
             "project": session["project_id"],
-            "subject": session["subject_label"],
+            "subject": session["session_subject"] or session["subject_label"],
             "session": session["session_label"],
             "uri": session_uri(session),
             "state": session["state"] if session["session_id"] else absent,

@@ -85,7 +85,7 @@ def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
             if old is None:
                 fresh.append({"request_id": request_id, "path_digest": digest, **examine(folder, entry, asked)})
             elif old["disposition"] not in ledger.COMMITTED and not old["staged_name"]:
-                again.append({"row_id": old["id"], **examine(folder, entry, asked)})
+                again.append({"row_id": old["id"], "deleted_at": None, **examine(folder, entry, asked)})
             if len(fresh) + len(again) >= ledger.BATCH:
                 _write(site, fresh, again)
     again_gone = [_gone(old) for digest, old in known.items() if digest not in found and _open(old)]
@@ -179,11 +179,12 @@ def _ended(code: str) -> dict[str, Any]:
 
 
 def _open(old: Any) -> bool:
-    return old["disposition"] not in ledger.COMMITTED
+    """Return whether a row may still change when its file is gone: a duplicate that was cleaned up is done with."""
+    return old["disposition"] not in ledger.COMMITTED and old["deleted_at"] is None
 
 
 def _gone(old: Any) -> dict[str, Any]:
-    return {"row_id": old["id"], **ledger.FRESH, **_ended("source_vanished")}
+    return {"row_id": old["id"], "deleted_at": None, **ledger.FRESH, **_ended("source_vanished")}
 
 
 def _write(site: Site, fresh: list[dict[str, Any]], again: list[dict[str, Any]]) -> None:

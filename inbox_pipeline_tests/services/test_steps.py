@@ -171,8 +171,8 @@ def test_a_script_error_holds_the_file_and_names_the_line(site: Site, admin: Acc
     assert {(row["disposition"], row["reason"], row["detail"]) for row in found.values()} == {
         ("held", "script_error", "site script 2, line 2: (0010,0020): the text has no such part")
     }
-    assert answer["outcome"] == "failed"
-    assert answer["sessions"] == []
+    assert (answer["outcome"], answer["reason"]) == ("failed", "nothing_importable")
+    assert [(s["state"], s["reason"], s["files"]) for s in answer["sessions"]] == [("ERROR", "script_error", 0)]
     assert not list(site.settings.archive_path.rglob("*.dcm"))
 
 
@@ -283,6 +283,23 @@ def test_a_retry_imports_what_was_left(site: Site, admin: Account) -> None:
     assert refused.value.code == "nothing_to_retry"
 
 
+def test_a_retry_after_cleanup_leaves_what_was_cleaned_up_alone(site: Site, admin: Account) -> None:
+    folder = site.settings.inbox_path / "P" / "late"
+    good = save(instance(), folder / "1.dcm").read_bytes()
+    (folder / "copy.dcm").write_bytes(good)
+    whole = save(instance(study=2, PatientID="FAKE002"), folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(whole[:-10])
+    answer = done(site, admin, folder, cleanupAfterImport="true")
+    assert [path.name for path in folder.iterdir()] == ["2.dcm"]
+    (folder / "2.dcm").write_bytes(whole)
+    requests.retry(site, admin, answer["id"])
+    run(site, answer["id"], "run-2")
+    again = requests.request_json(site, answer["id"], admin)
+    assert (again["outcome"], again["cleanup"]) == ("complete", "done")
+    assert again["files"]["by_reason"] == {"archived": 2, "duplicate_in_request": 1}
+    assert all(row["deleted_at"] for row in rows(site, admin, answer["id"]).values())
+
+
 def test_a_run_started_by_hand_on_a_failed_request_is_its_next_attempt(site: Site, admin: Account) -> None:
     folder = site.settings.inbox_path / "P" / "torn"
     save(instance(number=1), folder / "1.dcm")
@@ -325,6 +342,36 @@ def test_links_are_never_followed_out_of_the_folder(site: Site, admin: Account, 
     assert found["in.dcm"]["reason"] == "link_inside"
     assert found["gone.dcm"]["reason"] == "link_broken"
     assert len(found) == 7
+
+
+def test_a_subject_is_the_existing_one_of_that_label_or_accession_id_whatever_its_case(
+    site: Site, admin: Account
+) -> None:
+    inbox = site.settings.inbox_path / "P"
+    asked = [
+        {"SUBJECT_ID": "Subj", "EXPT_LABEL": "A"},
+        {"SUBJECT_ID": "sUBJ", "EXPT_LABEL": "B"},
+        {"SUBJECT_ID": "inbox_s00001", "EXPT_LABEL": "C"},
+        {"EXPT_LABEL": "D"},
+    ]
+    told = []
+    for number, labels in enumerate(asked, 1):
+        folder = session_folder(inbox / str(number), files=1, study=number, PatientName="subj")
+        told += [session["subject"] for session in done(site, admin, folder, **labels)["sessions"]]
+    assert told == ["Subj"] * 4
+
+
+def test_a_session_whose_files_are_all_held_is_an_error_beside_one_that_arrived(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    session_folder(folder, study=2, PatientID="FAKE002")
+    failing = 'version "6.1"\n(0010,0020) = "FAKE002" ? (0008,1030) := substring[(0010,0010), 0, 9999]\n'
+    scripts.store_script(site, "admin", failing)
+    answer = done(site, admin, folder)
+    assert (answer["status"], answer["outcome"]) == ("Failed", "partial")
+    assert answer["files"]["by_reason"] == {"archived": 3, "script_error": 3}
+    told = [(s["session"], s["state"], s["reason"], s["uri"] is None) for s in answer["sessions"]]
+    assert told == [("FAKE001", "ARCHIVED", None, False), ("FAKE002", "ERROR", "script_error", True)]
 
 
 def test_names_that_are_not_utf8_are_imported_and_shown(site: Site, admin: Account, folder: Path) -> None:

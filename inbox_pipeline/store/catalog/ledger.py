@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
 
@@ -38,8 +39,8 @@ FRESH: Mapping[str, Any] = {
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
-    """Return the rows of a request by path digest: id, disposition, staged name and stat values."""
-    columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name)
+    """Return the rows of a request by path digest: id, disposition, staged name, deletion and stat values."""
+    columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name, ledger.c.deleted_at)
     stat = (ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
     query = sa.select(*columns, *stat).where(ledger.c.request_id == request_id)
     return {row["path_digest"]: row for row in connection.execute(query).mappings()}
@@ -127,6 +128,18 @@ def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
     return {int(number): int(n) for number, n in connection.execute(query)}
 
 
+def commonest_loss(connection: Connection, request_id: int, session_number: int) -> str | None:
+    """Return the reason that most of a session's rejected, held and failed files have, or None without any."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.session_number == session_number)
+    query = (
+        sa.select(ledger.c.reason)
+        .where(here, ledger.c.disposition.in_(sorted(LOST)))
+        .group_by(ledger.c.reason)
+        .order_by(sa.func.count().desc(), ledger.c.reason)
+    )
+    return connection.execute(query.limit(1)).scalar_one_or_none()
+
+
 def series_table(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     """Return a row per session and scan: files, source bytes, written bytes, dispositions; no header text."""
     by = (ledger.c.session_number, ledger.c.scan_label, ledger.c.modality, ledger.c.disposition)
@@ -151,9 +164,9 @@ def close_pending(connection: Connection, request_id: int, reason: str, disposit
 
 
 def reopen(connection: Connection, request_id: int) -> int:
-    """Make every row that was not committed pending again, and return how many there were."""
+    """Make every row that was neither committed nor cleaned up pending again, and return how many there were."""
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.not_in(COMMITTED)
-    return connection.execute(sa.update(ledger).where(here).values(dict(FRESH))).rowcount
+    return connection.execute(sa.update(ledger).where(here, ledger.c.deleted_at.is_(None)).values(dict(FRESH))).rowcount
 
 
 def deletable(connection: Connection, request_id: int) -> Sequence[RowMapping]:

@@ -88,6 +88,7 @@ def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMap
             request_sessions,
             sessions.c.accession,
             sessions.c.state.label("session_state"),
+            sessions.c.subject_label.label("session_subject"),
             sessions.c.prearchive_timestamp,
             sessions.c.path.label("session_path"),
         )
