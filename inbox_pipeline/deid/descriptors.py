@@ -231,4 +231,4 @@ def _one_separator(text: str, tokens: list[_Token]) -> str:
     for separator in ("\r\n", "\n", "\r", "\\", ";", " "):
         if separator in between:
             return separator
-    return between[:1]
+    return between[:1] or " "

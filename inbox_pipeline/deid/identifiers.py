@@ -12,7 +12,8 @@ What counts, so that short and common values do not alarm or blank half a header
   letters, initials among them, never count. Umlauts are also looked for as two letters, and the other way about.
 - Ids (PatientID, accession number ...): from four letters and digits on, with any separators between their parts. A
   number of four or five digits is `weak`: it stands for itself only in texts and as a whole word. Shorter ones, and
-  words of the vocabulary (HEAD, ANON, MR), do not count. Leading zeros may be missing.
+  words of the vocabulary (HEAD, ANON, MR), do not count. Leading zeros may be missing, and the letters before a number
+  of six digits or more.
 - Phone numbers: seven digits or more. Addresses, institutions: line by line, if a line holds a word of five letters or
   more that is not in the vocabulary; the address of a person also by each such word.
 - Dates: every spelling of the same day. Of dates that are moved, those do not count that another date of the data set
@@ -45,9 +46,12 @@ from inbox_pipeline.deid.vocabulary import ambiguous, core, known, placeholders
 _REMEMBERED = 16_384
 _WORD = re.compile(r"[^\W_]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_PIECE = re.compile(r"[^\W\d_]+|\d+")
+_PREFIXED = re.compile(r"[a-z]{1,5}(\d{6,})")
+"""An id whose letters say of what kind it is."""
 _BETWEEN = r"[\W_]*"
 _UID = re.compile(r"\d+(?:\.\d+)+")
-_UID_IN_TEXT = re.compile(r"(?<![\d.])\d+(?:\.\d+){3,}")
+_UID_IN_TEXT = re.compile(r"(?<!\d)(?<!\d\.)\d+(?:\.\d+){3,}")
 _LINES = re.compile(r"[,;\\\r\n|]+")
 _DAY = re.compile(r"(?<!\d)(\d{4})[-.]?(\d\d)[-.]?(\d\d)")
 _LONG_NAME = 8
@@ -82,6 +86,8 @@ class Kind(Enum):
 
 
 DATES = frozenset({Kind.DATE, Kind.BIRTH_DATE})
+_IN_THE_OPEN = frozenset({Kind.NAME, Kind.DEVICE, Kind.INSTITUTION})
+"""What a manufacturer's or model's name may be as well. Numbers and ids are not."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -225,7 +231,7 @@ class IdentifierCollector:
         elif sort in {Sort.DATE, Sort.BIRTH_DATE}:
             self._days.update((day, _KINDS[sort]) for day in _days(text))
         elif sort is Sort.OPEN:
-            self._open.update(_WORD.findall(fold(text)))
+            self._open.update(_PIECE.findall(fold(text)))
         else:
             self._found.update(_identifiers(sort, text))
 
@@ -238,7 +244,7 @@ class IdentifierCollector:
         """
         found = self._found
         if self._open:
-            found = {one for one in found if not self._open.issuperset(one.words)}
+            found = {one for one in found if one.kind not in _IN_THE_OPEN or not self._open.issuperset(one.words)}
         return Identifiers(frozenset(found), frozenset(self._looked_for(days)), frozenset(self._uids))
 
     def _looked_for(self, days: int | None) -> Iterator[Identifier]:
@@ -380,7 +386,9 @@ def _of_id(kind: Kind, text: str) -> Iterator[Identifier]:
         yield from _of_number(kind, words, joined)
     elif len(joined) >= _SHORTEST[kind] and not _is_plain(words, joined):
         spelled = "" if text.isascii() else "".join(_WORD.findall(text))
-        yield _made(kind, tuple(words), len(joined) >= _LONG_ID, spelled=spelled)
+        yield _made(kind, tuple(_PIECE.findall(" ".join(words))), len(joined) >= _LONG_ID, spelled=spelled)
+        if numbered := _PREFIXED.fullmatch(joined):
+            yield from _of_number(kind, [numbered[1]], numbered[1])
 
 
 def _of_id_of_words(kind: Kind, named: dict[str, str]) -> Iterator[Identifier]:
@@ -396,10 +404,13 @@ def _is_plain(words: list[str], joined: str) -> bool:
 
 
 def _of_number(kind: Kind, words: list[str], joined: str) -> Iterator[Identifier]:
+    """A number with its zeros, and one without them, which may be short enough to be weak."""
     bare = joined.lstrip("0")
-    if len(bare) >= _SHORTEST[kind]:
-        whole = (bare,) if len(words) == 1 else tuple(words)
-        yield _made(kind, whole, False, len(bare) < _STRONG_NUMBER)
+    if len(bare) < _SHORTEST[kind]:
+        return
+    yield _made(kind, tuple(words), weak=len(joined) < _STRONG_NUMBER)
+    if len(words) == 1 and bare != joined:
+        yield _made(kind, (bare,), weak=len(bare) < _STRONG_NUMBER)
 
 
 # --- phone numbers, addresses, institutions

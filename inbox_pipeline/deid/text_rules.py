@@ -46,7 +46,7 @@ RULES = (
         r"(?:(?:Dr|Prof|med|von|van|de|der|di|el)\.?[ _]+)*(?-i:[A-ZÀ-Þ][\w'’-]*)",
     ),
     re.compile(r"\b(?:dr|prof|mrs|herr|frau|mme|mlle|sra|miss|pd)\.[ _^]*" + _WORD, re.IGNORECASE),
-    re.compile(rf"\b(?:{_PERSON_LABELS})[ ._]*[:=][ ]*{_WORD}(?:[ ,^_]+{_WORD})?", re.IGNORECASE),
+    re.compile(rf"\b(?:{_PERSON_LABELS})[ ._]*[:=][ ]*{_WORD}(?:(?:, ?|\^){_WORD})?", re.IGNORECASE),
     re.compile(
         r"\b\d+[ \w-]{0,6} (?:[A-Z][\w'’-]+ ){1,3}(?i:street|avenue|road|rd|lane|drive|boulevard|blvd|court|terrace|"
         r"parkway|highway|square|crescent)\b\.?(?:,? *(?i:apt|suite|unit|floor)\.? *\w+)?(?:, *[A-Z][\w'’ .-]+)?"

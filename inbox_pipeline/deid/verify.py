@@ -43,6 +43,8 @@ _NUMBER_VRS = frozenset(
     {"AS", "AT", "DA", "DS", "DT", "FD", "FL", "IS", "SL", "SS", "SV", "TM", "UI", "UL", "US", "UV"}
 )
 _NO_TEXT = bytes(byte for byte in range(32) if byte not in b"\0\t\n\f\r\x1b")
+_WIDE = re.compile(rb"(?:[\t\n\r -\xff]\0)+"), re.compile(rb"(?:\0[\t\n\r -\xff])+")
+"""Western text in UTF-16 amid other bytes, of which two may look like a letter of some other script."""
 _SHORTEST_IN_BINARY = 6
 _STRONG_IN_NUMBERS = 8
 
@@ -145,6 +147,7 @@ def readings(leaf: Leaf, *, every_charset: bool) -> set[str]:
     texts = {value.decode("latin-1")}
     if b"\0" in value.strip(b"\0"):
         texts |= {value[offset:].decode("utf-16-le", "replace") for offset in (0, 1)}
+        texts |= {b" ".join(wide.findall(value)).replace(b"\0", b"").decode("latin-1") for wide in _WIDE}
     if every_charset and (not value.isascii() or b"\x1b" in value):
         texts |= {value.decode(encoding, "replace") for encoding in _ENCODINGS}
     return {fold(reading) for text in texts for reading in (text, " ".join(camel_parts(text)))}
