@@ -146,12 +146,12 @@ def _keyed_policy(policy: str, given: str | None, secret_file: Path | None, proj
     """
     from inbox_pipeline.deid.pseudonyms import Keys  # noqa: PLC0415 - loads more than --help needs
     from inbox_pipeline.services.folder_worker import KeyedPolicy  # noqa: PLC0415 - as above
-    from inbox_pipeline.services.policies import BASIC, PolicyChoice, options_from, options_text  # noqa: PLC0415
+    from inbox_pipeline.services.policies import BASIC, PolicyChoice, options_from  # noqa: PLC0415 - as above
     from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
 
     if policy != BASIC:
         return None
-    choice = PolicyChoice(policy, options_from(options_text() if given is None else given))
+    choice = PolicyChoice(policy, options_from(given))
     secret = read_secret(secret_file or options.settings().secret_file)
     return KeyedPolicy(choice, Keys.derived(secret.subkey, project))
 

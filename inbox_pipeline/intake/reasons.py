@@ -131,11 +131,6 @@ REFUSALS = [
         ),
         ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
         ("password_weak", "The password is too short.", "Use at least 8 characters."),
-        (
-            "policy_not_supported",
-            "The policy 'basic' comes with the de-identification release; 'none' is the only policy until then.",
-            "Use --policy none.",
-        ),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
     ),
     *_refusals(

@@ -46,6 +46,7 @@ _UNSTAGED: dict[str, Any] = {
     "series_uid": None,
     "study_uid": None,
     "warnings": 0,
+    "identifiers": 0,
 }
 
 
@@ -64,7 +65,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         raise Rejected("request_not_found", "The request is gone.", "")
     choice = PolicyChoice.of(request)
     pseudonyms = pseudonyms_of(site.secret, request["project_id"])
-    profile = Profile(choice, pseudonyms) if choice.basic else None
+    profile = Profile(choice, pseudonyms)
     bare = request["prevent_anon"]
     recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
     with open_folder(request["source_path"]) as folder:
@@ -76,7 +77,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         worker.flush()
 
 
-def recipe_for(site: Site, plan: RowMapping, profile: Profile | None, *, bare: bool) -> Recipe:
+def recipe_for(site: Site, plan: RowMapping, profile: Profile, *, bare: bool) -> Recipe:
     """Return what is done to a planned session.
 
     Under policy `none` the site script runs at import and the project script on entering the archive, as in XNAT; under
@@ -87,7 +88,7 @@ def recipe_for(site: Site, plan: RowMapping, profile: Profile | None, *, bare: b
     Args:
         site: the site.
         plan: the session.
-        profile: what follows the scripts under policy `basic`, None under `none`.
+        profile: what follows the scripts.
         bare: run no script, as `prevent_anon` asks.
 
     Raises:
@@ -100,7 +101,7 @@ def recipe_for(site: Site, plan: RowMapping, profile: Profile | None, *, bare: b
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    at_once = profile is not None or plan["destination"] == ARCHIVE
+    at_once = profile.cleans or plan["destination"] == ARCHIVE
     stored = [] if bare else _scripts_of(site, plan, [None, plan["project_id"]] if at_once else [None])
     coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
     return Recipe(coded, variables, bool(project and project["strict_script"]), profile)
@@ -207,6 +208,7 @@ class _Worker:
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
             "warnings": len(written.warnings),
+            "identifiers": written.identifiers,
         }
 
 

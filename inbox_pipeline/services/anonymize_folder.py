@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
 
-from inbox_pipeline.deid.pseudonyms import Pseudonyms
+from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
@@ -45,6 +45,7 @@ from inbox_pipeline.services.folder_worker import (
     start,
 )
 from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import entries, open_folder
 from inbox_pipeline.services.scripts import check_script
@@ -145,7 +146,7 @@ def _asked(order: Order) -> ImportParameters:
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
     with open_folder(_real(order.source)) as folder:
-        pseudonyms = None if order.policy is None else Pseudonyms(order.policy.keys)
+        pseudonyms = Pseudonyms(order.policy.keys) if order.policy is not None and order.policy.choice.basic else None
         plan = plan_entries(folder, entries(folder, None), asked, grouping, pseudonyms)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
@@ -158,7 +159,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         target=order.target,
         scripts=order.scripts,
         strict=order.strict_script,
-        policy=order.policy,
+        policy=order.policy or KeyedPolicy(PolicyChoice(), Keys.derived(grouping.subkey, order.project)),
         key=order.key or token_bytes(32),
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},
@@ -232,6 +233,7 @@ def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
         "archived_sha256": staged.archived_sha256,
         "sop_instance_uid": staged.sop_instance_uid,
         "warnings": staged.warnings,
+        "identifiers": staged.identifiers,
     }
 
 

@@ -107,7 +107,7 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows:
     """Steps 1 and 2: complete the staged tree, make it durable, and record where it will go."""
     digest = _complete_tree(staging, plan["number"], rows)
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    while (intent := _intend(site, lease, plan, digest)) is None:
+    while (intent := _intend(site, lease, plan, rows, digest)) is None:
         if time.monotonic() > deadline:
             raise Unavailable("lock_busy", "Another request has been committing that session label for too long.", "")
         time.sleep(LOCK_POLL_SECONDS)
@@ -141,7 +141,13 @@ def _complete_scan(scan_path: Path, scan_label: str, files: Sequence[RowMapping]
     return {base + name: sha256} | {base + row["staged_name"]: row["archived_sha256"] for row in files}
 
 
-def _intend(site: Site, lease: Lease, plan: RowMapping, digest: str) -> Intent | None:
+def _identifier_findings(rows: Sequence[RowMapping]) -> list[dict[str, str | int]]:
+    """Tell of files that still hold identifiers, as they may under policy `none`."""
+    count = sum(1 for row in rows if row["identifiers"])
+    return [{"code": "identifiers_left", "count": count}] if count else []
+
+
+def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMapping], digest: str) -> Intent | None:
     """Record the intent if the lease is held and the label is ours; None while another request commits that label."""
     with site.catalog.write() as connection:
         if not leases.update_held(connection, lease, phase="committing"):
@@ -158,6 +164,7 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, digest: str) -> Intent |
             destination=destination,
             state=state,
             reason=reason,
+            findings=[*plan["findings"], *_identifier_findings(rows)],
             intent_token=lease.token,
             intent_target=intent.target,
             intent_timestamp=intent.timestamp,

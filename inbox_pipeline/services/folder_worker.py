@@ -50,6 +50,7 @@ class Staged:
     archived_sha256: str | None = None
     sop_instance_uid: str = ""
     warnings: int = 0
+    identifiers: int = 0
     pairs: Pairs | None = None
 
 
@@ -77,7 +78,7 @@ class Share:
     target: Path
     scripts: tuple[str, ...]
     strict: bool
-    policy: KeyedPolicy | None
+    policy: KeyedPolicy
     key: bytes
     grouping: Secret
     variables: Mapping[int, Mapping[str, str]]
@@ -94,7 +95,7 @@ class FolderWorker:
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
         self._target, self._pairs = share.target, share.pairs
-        profile = None if share.policy is None else Profile(*share.policy.parts())
+        profile = Profile(*share.policy.parts())
         self._recipes = {
             number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
         }
@@ -127,7 +128,9 @@ class FolderWorker:
             return Staged(stop.code, stop.detail)
         result, warnings = written.result, written.warnings
         digests = (result.source_sha256, result.output_sha256)
-        return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings), written.pairs)
+        return Staged(
+            "archived", shortened(warnings), *digests, written.uid, len(warnings), written.identifiers, written.pairs
+        )
 
 
 def rewriter_among(

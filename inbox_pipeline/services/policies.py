@@ -6,7 +6,7 @@ Belongs here: reading and checking the choice, and the pseudonyms of a project. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.store.secret import Secret
 
 BASIC, NONE = "basic", "none"
+NO_OPTIONS = "none"
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,18 @@ class PolicyChoice:
 
 
 def options_from(text: str | None) -> tuple[str, ...]:
-    """Return the options that a setting names, separated by commas; a text that is empty names none.
+    """Return the options that a setting names, separated by commas.
+
+    A text that is empty means those of a new site, `none` means no option at all.
 
     Raises:
         Rejected: `parameter_invalid`.
     """
-    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip()) or NEW_SITE_OPTIONS
+    if names == (NO_OPTIONS,):
+        return ()
     checked(names)
     return names
-
-
-def options_text(options: Iterable[str] = NEW_SITE_OPTIONS) -> str:
-    """Return options as a setting holds them."""
-    return ",".join(options)
 
 
 def pseudonyms_of(secret: Secret, project: str) -> Pseudonyms:

@@ -14,7 +14,7 @@ from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, Kind
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, sort_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
@@ -36,6 +36,7 @@ _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x0
 _FRAME_END = 132
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
+_DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
 LARGEST_SEARCHED = 1 << 16
 """Sequences longer than this are not searched for identifiers to look for: they repeat what the root says."""
 
@@ -57,13 +58,18 @@ class Words:
 
 
 class Profile:
-    """The Basic Profile with a project's options and pseudonyms; remembers from file to file."""
+    """A policy with a project's pseudonyms; remembers from file to file.
+
+    Policy `none` cleans nothing: identifiers that are left are counted, and hold the file where they are strict.
+    """
 
     def __init__(self, choice: PolicyChoice, pseudonyms: Pseudonyms) -> None:
-        self.policy = Policy.of(choice.options)
+        self.cleans = choice.basic
+        self.holds = choice.basic or choice.strict_identifiers
+        self.policy = Policy.of(choice.options if choice.basic else ())
         self.pseudonyms = pseudonyms
         self.cleaner = Cleaner(self.policy, pseudonyms)
-        self.shifts = MODIFIED_DATES in choice.options
+        self.shifts = choice.basic and MODIFIED_DATES in choice.options
 
 
 class ProfilePass:
@@ -71,6 +77,7 @@ class ProfilePass:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
 
@@ -88,7 +95,13 @@ class ProfilePass:
             _gather(collector, root, layout, charset, actions)
         patient = Patient(*(decode(known.get(tag, b""), charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
         self._instance = Instance(patient, decode(known.get(_SOP_CLASS, b""), b""), charset, layout)
-        self._identifiers = collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
+        self._identifiers = self._looked_for(collector, patient)
+
+    def _looked_for(self, collector: IdentifierCollector, patient: Patient) -> Identifiers:
+        """Under policy `none`, only what names the patient: UIDs and dates stay by design, places and machines, too."""
+        if self.cleans:
+            return collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
+        return collector.freeze().narrowed(lambda one: one.kind in _DIRECT, uids=False)
 
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""

@@ -142,11 +142,17 @@ class Editor:
         self._uids = None if key is None else KeyedUids(key, source_digest)
         self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
         self._originals: dict[int, str] = {}
+        self.identifiers_left = 0
         self.trace = Trace(())
 
     @property
     def cleans(self) -> bool:
-        """Whether a profile follows the scripts."""
+        """Whether a profile cleans what the scripts leave."""
+        return self._pass is not None and self._pass.cleans
+
+    @property
+    def watches(self) -> bool:
+        """Whether the output is searched for identifiers."""
         return self._pass is not None
 
     def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
@@ -172,7 +178,7 @@ class Editor:
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
-        if self._pass is not None:
+        if self._pass is not None and self._pass.cleans:
             self._pass.strip_meta(dataset)
 
     def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
@@ -184,11 +190,12 @@ class Editor:
         return self._pass.clean(elements, layout, self.trace.decided, charset)
 
     def inspect(self, runs: Iterable[bytes], layout: Layout) -> None:
-        """Judge what will be written. Raises Stopped: `identifier_found`."""
+        """Judge what will be written. Raises Stopped: `identifier_found`, unless identifiers are only counted."""
         if self._pass is None:
             return
         found = self._pass.residuals(runs, layout)
-        if found:
+        self.identifiers_left = len(found)
+        if found and self._pass.holds:
             places = [f"{finding.place} ({finding.kind.value})" for finding in found]
             raise Stopped("identifier_found", shortened(places))
 

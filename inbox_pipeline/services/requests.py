@@ -401,6 +401,7 @@ def _ledger_row(request: RowMapping, row: RowMapping) -> dict[str, Any]:
         "deleted_at": row["deleted_at"].isoformat() if row["deleted_at"] else None,
         "subject": row["subject_label"],
         "warnings": row["warnings"],
+        "identifiers": row["identifiers"],
     }
 
 

@@ -52,6 +52,7 @@ class Written:
 
     result: Rewritten
     warnings: tuple[str, ...]
+    identifiers: int = 0
     pairs: Pairs | None = None
 
     @property
@@ -117,7 +118,8 @@ class Rewriter:
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
             result = _rewritten(stream, target, editor, editor, source.size, pairs=pairs)
-            return _identified(Written(result, editor.trace.warnings, editor.pairs(result) if pairs else None))
+            told = editor.pairs(result) if pairs else None
+            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, told))
 
         return self._opened(source, work)
 
@@ -206,9 +208,9 @@ def _rewritten(
         cast(BinaryIO, target),
         edit,
         size=size,
-        look=editor.look if editor.cleans or pairs else None,
+        look=editor.look if editor.watches or pairs else None,
         clean=editor.clean if editor.cleans else None,
-        inspect=editor.inspect if editor.cleans else None,
+        inspect=editor.inspect if editor.watches else None,
         zero_preamble=editor.cleans,
         pixel=False,
     )

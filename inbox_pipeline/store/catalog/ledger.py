@@ -34,6 +34,7 @@ FRESH: Mapping[str, Any] = {
     "series_uid": None,
     "study_uid": None,
     "warnings": 0,
+    "identifiers": 0,
 }
 """What a row holds before its file has been worked on."""
 

@@ -254,6 +254,7 @@ ledger = sa.Table(
     sa.Column("series_uid", sa.String(64)),
     sa.Column("study_uid", sa.String(64)),
     sa.Column("warnings", sa.Integer, nullable=False, default=0),
+    sa.Column("identifiers", sa.Integer, nullable=False, default=0),
     sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
     sa.Column("deleted_at", UtcDateTime),
     sa.UniqueConstraint("request_id", "path_digest"),
