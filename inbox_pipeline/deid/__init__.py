@@ -15,4 +15,13 @@ How an engine uses it:
    a value that cannot be treated gets the action of `Policy.of([])` at the same place.
 4. Group 0002 follows `META_REMOVED`; whatever the file holds there, (0002,0003) follows the new SOP Instance UID.
 5. At the end write `policy.markers()` and, one item for each, `policy.codes`.
+
+How it is cleaned of what identifies, and searched for it:
+
+6. Once per file, before anything is written: `IdentifierCollector.add` for every element, at any depth, whose action
+   is neither Action.KEEP nor Action.TEXT, and for `KEPT_IN_THE_OPEN`; then `freeze(days)`.
+7. For Action.TEXT and text of content items: `Descriptors.clean(text, identifiers)`.
+8. Once per output: `Verifier(identifiers).residuals(runs)`, with all bytes but pixel data, and the name of the file.
+   What may be stored for a search at archiving is `KeyedIdentifiers`.
+9. Once per batch: `crossfile.judge`.
 """

@@ -19,7 +19,8 @@ from functools import lru_cache
 from hashlib import sha256
 
 from inbox_pipeline.deid.date_spellings import dates_in
-from inbox_pipeline.deid.identifiers import Identifiers, Kind, beginnings, uids_in
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import Identifiers, beginnings, uids_in
 from inbox_pipeline.deid.verify import Finding, Run, counts_in, leaves_of, place_of, readings
 
 _PIECE = re.compile(r"[^\W\d_]+|\d+")

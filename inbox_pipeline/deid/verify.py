@@ -21,7 +21,8 @@ from typing import NamedTuple, TypeAlias
 
 from inbox_pipeline.deid.date_spellings import run_together
 from inbox_pipeline.deid.folding import camel_parts, fold
-from inbox_pipeline.deid.identifiers import DATES, Identifier, Identifiers, Kind
+from inbox_pipeline.deid.identifier import DATES, Identifier, Kind
+from inbox_pipeline.deid.identifiers import Identifiers
 from inbox_pipeline.deid.leaves import Leaf, leaves
 from inbox_pipeline.dicom.elements import Layout
 
