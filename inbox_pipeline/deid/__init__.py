@@ -2,7 +2,8 @@
 
 Belongs here: PS3.15 annex E as data, options, actions, replacement values. Does not belong here: reading or writing
 elements, files, secrets (functions take derived keys), scripts.
-Needs only the standard library; nothing here reads a table before it is asked for one.
+Needs only the standard library, apart from the modules about pixels (pydicom, and PyYAML for rules); nothing here reads
+a table before it is asked for one.
 
 How an engine uses it:
 
@@ -14,5 +15,6 @@ How an engine uses it:
    never by the VR that the file states. What to do is `Action`'s documentation; an element that is empty stays so, and
    a value that cannot be treated gets the action of `Policy.of([])` at the same place.
 4. Group 0002 follows `META_REMOVED`; whatever the file holds there, (0002,0003) follows the new SOP Instance UID.
-5. At the end write `policy.markers()` and, one item for each, `policy.codes`.
+5. What is done about pixels and documents is `pixel_decision.decide`, from facts of the original header.
+6. At the end write `policy.markers()` and, one item for each, `policy.codes`.
 """
