@@ -94,22 +94,41 @@ class PixelDecision:
 def decide(facts: Facts, rules: Rules, options: PixelOptions) -> PixelDecision:
     """Return what is done about the pixels and documents of an instance.
 
-    The first rule whose condition holds decides; a rule that blanks passes over what is no image. Without one, kinds
-    at risk are held, but ultrasound with regions is blanked outside of them; the rest is kept. A rule that cannot be
-    applied holds the file.
+    The first rule whose condition holds decides; after one that says `further`, later ones that blank join it. A rule
+    that blanks passes over what is no image, and a rule that cannot be applied holds the file. Without a rule, kinds at
+    risk are held, but ultrasound with regions is blanked outside of them; the rest is kept.
     """
     return replace(_decided(facts, rules, options), face=shows_face(facts))
 
 
 def _decided(facts: Facts, rules: Rules, options: PixelOptions) -> PixelDecision:
+    joined: PixelDecision | None = None
     for rule in rules.rules:
-        try:
-            matches = holds(rule.condition, facts)
-        except Failure as failure:
-            return _unfit(rule, failure.message)
-        if matches and (rule.action != BLANK or _is_plain_image(facts)):
-            return _ruled(rule, facts)
-    return _by_kind(facts, options)
+        if joined is not None and rule.action != BLANK:
+            continue
+        decision = _attempted(rule, facts)
+        if decision is None:
+            continue
+        if decision.kind != BLANK:
+            return decision
+        joined = decision if joined is None else _together(joined, decision)
+        if not rule.further:
+            return joined
+    return joined or _by_kind(facts, options)
+
+
+def _attempted(rule: Rule, facts: Facts) -> PixelDecision | None:
+    """What one rule leads to; None if it does not apply."""
+    try:
+        matches = holds(rule.condition, facts)
+    except Failure as failure:
+        return _unfit(rule, failure.message)
+    return _ruled(rule, facts) if matches and (rule.action != BLANK or _is_plain_image(facts)) else None
+
+
+def _together(first: PixelDecision, second: PixelDecision) -> PixelDecision:
+    rectangles, names = (*first.rectangles, *second.rectangles), f"{first.rule}, {second.rule}"
+    return replace(first, rectangles=rectangles, rule=names)
 
 
 def _is_plain_image(facts: Facts) -> bool:

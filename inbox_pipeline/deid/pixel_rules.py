@@ -36,7 +36,8 @@ LONGEST_NAME = 200
 
 _CONTAINED = {"manufacturer": facts.MANUFACTURER, "model": facts.MODEL, "software": facts.SOFTWARE}
 _EQUAL = {"modality": facts.MODALITY, "sop-class": facts.SOP_CLASS, "rows": facts.ROWS, "columns": facts.COLUMNS}
-_RULE_KEYS = frozenset({"name", *_CONTAINED, *_EQUAL, "match", "action", "rectangles", "outside", "citation"})
+_ACTION_KEYS = frozenset({"action", "rectangles", "outside", "further"})
+_RULE_KEYS = frozenset({"name", *_CONTAINED, *_EQUAL, "match", "citation"}) | _ACTION_KEYS
 _COMPARISONS = frozenset({*OPERATORS, MATCHES})
 _TEST_KEYS = frozenset({"element", *_COMPARISONS, "exists", "empty", "exact"})
 _GROUP_KEYS = frozenset({"all", "any", "not"})
@@ -57,7 +58,10 @@ class Area:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: when its condition holds, its action is taken. `line` is where it begins in its file."""
+    """One rule: when its condition holds, its action is taken. `line` is where it begins in its file.
+
+    Of a rule that blanks, `further` tells that later rules that blank may join it.
+    """
 
     name: str
     line: int
@@ -65,11 +69,12 @@ class Rule:
     action: str
     area: Area = Area()
     citation: str = ""
+    further: bool = False
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Rules in order: the first whose condition holds decides. `sha256` is that of their text."""
+    """Rules in order: the first whose condition holds decides, unless it says `further`. `sha256` is their text's."""
 
     rules: tuple[Rule, ...] = ()
     sha256: str = ""
@@ -141,7 +146,10 @@ def _rule(node: Node) -> Rule:
     if not condition.parts:
         raise node.fault("a rule needs a condition")
     citation = members["citation"].text() if "citation" in members else ""
-    return Rule(_name(members["name"]), node.line, condition, action, _area(node, members, action), citation)
+    area, further = _area(node, members, action), "further" in members and _truth(members["further"])
+    if further and action != "blank":
+        raise members["further"].fault("only the action blank lets further rules join")
+    return Rule(_name(members["name"]), node.line, condition, action, area, citation, further)
 
 
 def _name(node: Node) -> str:

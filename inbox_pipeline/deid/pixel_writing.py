@@ -30,6 +30,8 @@ def _plain_rule(rule: Rule) -> dict[str, Any]:
     if rule.action == "blank":
         listed = [[each.left, each.top, each.right, each.bottom] for each in rule.area.rectangles]
         plain["outside" if rule.area.outside else "rectangles"] = rule.area.where or listed
+    if rule.further:
+        plain["further"] = "yes"
     if rule.citation:
         plain["citation"] = rule.citation
     return plain
