@@ -27,7 +27,7 @@ from inbox_pipeline.script.levels import Level, Root
 _PIXEL_DATA, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 _TRANSFER_SYNTAX, _BURNED_IN = 0x00020010, 0x00280301
-_PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280004, 0x00280006, 0x00280008
+PHOTOMETRIC, _PLANAR, FRAMES = 0x00280004, 0x00280006, 0x00280008
 _METHOD, _METHOD_CODES = 0x00120063, 0x00120064
 _CODE = {0x00080100: "113101", 0x00080102: "DCM", 0x00080104: "Clean Pixel Data Option"}
 """PS3.16 CID 7050."""
@@ -59,7 +59,7 @@ def blank(root: Root, rectangles: Sequence[pixels.Rectangle], method: str) -> No
     if not root.has(_PIXEL_DATA):
         root.edits.warn("there is no pixel data to alter; nothing was done")
         return
-    columns, rows = _number(root, 0x00280011), _number(root, 0x00280010)
+    columns, rows = number(root, 0x00280011), number(root, 0x00280010)
     areas = [area for area in (each.clipped(columns, rows) for each in rectangles) if area]
     if areas:
         _fill(root, areas)
@@ -69,7 +69,7 @@ def blank(root: Root, rectangles: Sequence[pixels.Rectangle], method: str) -> No
 
 
 def _fill(root: Root, areas: Sequence[pixels.Rectangle]) -> None:
-    syntax, layout = _transfer_syntax(root), _layout(root)
+    syntax, layout = transfer_syntax(root), _layout(root)
     if syntax in _NATIVE:
         value = pixels.fill(_native(root, syntax, layout), layout, areas)
         _put_pixels(root, root.vr(_PIXEL_DATA), value)
@@ -99,21 +99,21 @@ def _native(root: Root, syntax: str, layout: pixels.Layout) -> bytes:
 
 def _decoded(root: Root, syntax: str, layout: pixels.Layout) -> codecs.Decoded:
     frame_bytes = layout.rows * layout.columns * layout.samples * max(layout.bits // 8, 1)
-    planar = _number(root, _PLANAR, 0)
-    image = codecs.Image(layout.frames, frame_bytes, layout.bits, root.text(_PHOTOMETRIC) or "", planar)
+    planar = number(root, _PLANAR, 0)
+    image = codecs.Image(layout.frames, frame_bytes, layout.bits, root.text(PHOTOMETRIC) or "", planar)
     try:
-        return codecs.decoded(_scratch(root, syntax), syntax, image)
+        return codecs.decoded(scratch(root, syntax), syntax, image)
     except Failure as failure:
         raise Failure(failure.message, root.path(_PIXEL_DATA)) from None
 
 
 def _describe(root: Root, decoded: codecs.Decoded, layout: pixels.Layout) -> None:
     """Make the attributes say of the decoded pixel data what they said of the compressed one."""
-    described = {_PHOTOMETRIC: decoded.photometric}
+    described = {PHOTOMETRIC: decoded.photometric}
     if layout.samples > 1:
         described[_PLANAR] = str(decoded.planar)
-    if decoded.frames != _number(root, _FRAMES, 1):
-        described[_FRAMES] = str(decoded.frames)
+    if decoded.frames != number(root, FRAMES, 1):
+        described[FRAMES] = str(decoded.frames)
         root.edits.warn("the pixel data holds more frames than stated; all were altered, and (0028,0008) corrected")
     for tag, text in described.items():
         if root.text(tag) != text:
@@ -122,7 +122,8 @@ def _describe(root: Root, decoded: codecs.Decoded, layout: pixels.Layout) -> Non
         root.remove(tag)
 
 
-def _transfer_syntax(root: Root) -> str:
+def transfer_syntax(root: Root) -> str:
+    """The transfer syntax that the file states; without one, that in which it was read."""
     stated = root.meta.text(_TRANSFER_SYNTAX) if root.meta else None
     if stated:
         return stated
@@ -131,20 +132,21 @@ def _transfer_syntax(root: Root) -> str:
 
 
 def _layout(root: Root) -> pixels.Layout:
-    photometric, samples = root.text(0x00280004) or "", _number(root, 0x00280002, 1)
+    photometric, samples = root.text(0x00280004) or "", number(root, 0x00280002, 1)
     return pixels.Layout(
-        rows=_number(root, 0x00280010),
-        columns=_number(root, 0x00280011),
-        frames=_number(root, 0x00280008, 1),
+        rows=number(root, 0x00280010),
+        columns=number(root, 0x00280011),
+        frames=number(root, 0x00280008, 1),
         samples=samples,
-        bits=_number(root, 0x00280100),
-        planar=_number(root, 0x00280006, 0) == 1,
+        bits=number(root, 0x00280100),
+        planar=number(root, 0x00280006, 0) == 1,
         photometric=photometric if samples == 3 else "",
-        stored=_number(root, 0x00280101, 8),
+        stored=number(root, 0x00280101, 8),
     )
 
 
-def _number(root: Root, tag: int, default: int | None = None) -> int:
+def number(root: Root, tag: int, default: int | None = None) -> int:
+    """A number that describes the pixel data. Raises Failure without one, and without a default."""
     text = root.text(tag)
     if not text and default is not None:
         return default
@@ -153,7 +155,7 @@ def _number(root: Root, tag: int, default: int | None = None) -> int:
     return int(text)
 
 
-def _scratch(root: Root, syntax: str) -> Dataset:
+def scratch(root: Root, syntax: str) -> Dataset:
     """A data set of its own that pydicom may decode."""
     scratch = root.copied()
     scratch.file_meta = copy.deepcopy(scratch.file_meta)
