@@ -15,7 +15,17 @@ from collections.abc import Iterator
 
 from inbox_pipeline.deid.pixel_conditions import AnyOf, Comparison, Condition
 from inbox_pipeline.deid.pixel_facts import Path
-from inbox_pipeline.deid.pixel_import import Imported, both, bounded, either, expression, known_path, negated, rooted
+from inbox_pipeline.deid.pixel_import import (
+    MOST_TERMS,
+    Imported,
+    both,
+    bounded,
+    either,
+    expression,
+    known_path,
+    negated,
+    rooted,
+)
 from inbox_pipeline.deid.pixel_rules import Area, Rule
 from inbox_pipeline.deid.pixel_yaml import DEEPEST, Fault
 from inbox_pipeline.script.pixels import Rectangle
@@ -34,7 +44,7 @@ _METHODS = {
 }
 _EMPTY_FITS = frozenset({"equals", "contains", "starts", "ends"})
 _TOKEN = re.compile(
-    r'\s*(?:(?P<term>(?P<name>[\[\]\w,:]+)\s*\.\s*(?P<method>\w+)\s*\(\s*"(?P<text>[^"]*)"\s*\))'
+    r'(?:(?P<term>(?P<name>[\[\]\w,:]+)\s*\.\s*(?P<method>\w+)\s*\(\s*"(?P<text>[^"]*)"\s*\))'
     r"|(?P<sign>[*+!()]))",
 )
 _REGION = re.compile(r"\(([^(){}]*)\)")
@@ -88,7 +98,7 @@ def _sections(text: str) -> Iterator[_Section]:
 
 def _convert(section: _Section, source: str, found: Imported) -> None:
     try:
-        condition = rooted(_Signature(section).read())
+        condition = rooted(_Signature(section).read(), section.line)
         areas = tuple(_rectangle(section, match) for match in section.regions)
         if not areas:
             raise Fault(section.line, "a signature without regions: say with a rule of your own what becomes of it")
@@ -120,8 +130,8 @@ class _Signature:
     """A recursive descent through one signature."""
 
     def __init__(self, section: _Section) -> None:
-        self._section, self._at = section, 0
-        self._depth = 0
+        self._section = section
+        self._at = self._depth = self._tokens = 0
         self._next: re.Match[str] | None = None
         self._advance()
 
@@ -134,19 +144,20 @@ class _Signature:
 
     def _advance(self) -> re.Match[str] | None:
         taken, text = self._next, self._section.signature
-        self._next = None
-        if text[self._at :].strip():
+        self._next, self._tokens = None, self._tokens + 1
+        if self._tokens > 4 * MOST_TERMS:
+            raise self._fault(f"more than {MOST_TERMS} terms")
+        while self._at < len(text) and text[self._at].isspace():
+            self._at += 1
+        if self._at < len(text):
             self._next = _TOKEN.match(text, self._at)
             if self._next is None:
-                self._at += len(text[self._at :]) - len(text[self._at :].lstrip())
                 raise self._fault('what is no term identifier.method("text"), operator or parenthesis')
             self._at = self._next.end()
         return taken
 
     def _fault(self, message: str) -> Fault:
         at = self._next.start() if self._next else self._at
-        text = self._section.signature
-        at += len(text[at:]) - len(text[at:].lstrip())
         return Fault(self._section.line_of(self._section.start + 1 + at), message)
 
     def _sign(self) -> str | None:

@@ -17,7 +17,17 @@ from dataclasses import dataclass, field
 
 from inbox_pipeline.deid.pixel_conditions import Comparison, Condition
 from inbox_pipeline.deid.pixel_facts import Path
-from inbox_pipeline.deid.pixel_import import Imported, both, bounded, either, expression, known_path, negated, rooted
+from inbox_pipeline.deid.pixel_import import (
+    MOST_TERMS,
+    Imported,
+    both,
+    bounded,
+    either,
+    expression,
+    known_path,
+    negated,
+    rooted,
+)
 from inbox_pipeline.deid.pixel_rules import IMAGE, REGIONS, Area, Rule
 from inbox_pipeline.deid.pixel_yaml import Fault
 from inbox_pipeline.script.pixels import Rectangle
@@ -109,6 +119,8 @@ def _convert(label: _Label, source: str, found: Imported) -> Rule | None:
 
 def _rule(label: _Label, source: str, name: str) -> Rule:
     condition, areas = None, _Areas()
+    if len(label.lines) > MOST_TERMS:
+        raise Fault(label.line, f"more than {MOST_TERMS} lines")
     for number, line in label.lines:
         match = _COORDINATES.fullmatch(line)
         if match:
@@ -119,13 +131,21 @@ def _rule(label: _Label, source: str, name: str) -> Rule:
         raise Fault(label.line, "a label without filters applies to every image: put a rule of your own in its place")
     area = areas.area(label.line)
     action = "blank" if area else "keep" if label.filter == _KEEPING else "hold"
-    return Rule(name, label.line, rooted(condition), action, area or Area(), f"{source}, line {label.line}", bool(area))
+    return Rule(
+        name,
+        label.line,
+        rooted(condition, label.line),
+        action,
+        area or Area(),
+        f"{source}, line {label.line}",
+        bool(area),
+    )
 
 
 def _joined(condition: Condition | None, line: str, number: int) -> Condition:
     """A condition with one more line joined, from left to right."""
     sign, rest = _leading_sign(line)
-    first, *others = _SPLIT.split(rest)
+    first, *others = _SPLIT.split(rest, MOST_TERMS)
     joined = _filter(first, number)
     for inner, text in zip(others[::2], others[1::2], strict=True):
         joined = _operators(inner, joined, _filter(text, number))

@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from inbox_pipeline.deid.pixel_conditions import MATCHES, AllOf, AnyOf, Comparison, Condition, Not, pattern_of
 from inbox_pipeline.deid.pixel_facts import Path
 from inbox_pipeline.deid.pixel_rules import LONGEST_NAME, Rule, element_path
-from inbox_pipeline.deid.pixel_yaml import LONGEST_TEXT, Fault
+from inbox_pipeline.deid.pixel_yaml import DEEPEST, LONGEST_TEXT, Fault
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.regex import compiled
 
-_UNPRINTABLE = re.compile(r"\s+")
+MOST_TERMS = 200
+"""Of one rule; more are not written by people."""
+
+_SPACES = re.compile(r"\s+")
+_AROUND = 4
+"""The document, its rules, a rule and its conditions."""
 
 
 @dataclass
@@ -28,7 +33,7 @@ class Imported:
 
     def name(self, wished: str, line: int) -> str:
         """Return a name that no other rule has yet."""
-        plain = _UNPRINTABLE.sub(" ", wished).strip() or "rule"
+        plain = _SPACES.sub(" ", wished).strip() or "rule"
         plain = "".join(letter for letter in plain if letter.isprintable())[: LONGEST_NAME - 20]
         taken = {rule.name for rule in self.rules}
         return plain if plain not in taken else f"{plain} (line {line})"
@@ -74,9 +79,21 @@ def negated(condition: Condition) -> Condition:
     return condition.part if isinstance(condition, Not) else Not(condition)
 
 
-def rooted(condition: Condition) -> AllOf:
-    """Return a condition as rules have it at their root."""
-    return condition if isinstance(condition, AllOf) else AllOf((condition,))
+def rooted(condition: Condition, line: int) -> AllOf:
+    """Return a condition as rules have it at their root. Raises Fault if it is nested too deeply to be written."""
+    root = condition if isinstance(condition, AllOf) else AllOf((condition,))
+    if max(map(_depth, root.parts)) > DEEPEST - _AROUND:
+        raise Fault(line, "nested too deeply")
+    return root
+
+
+def _depth(condition: Condition) -> int:
+    """How many lists and mappings a condition is written with, one within another."""
+    if isinstance(condition, Comparison):
+        return 1
+    if isinstance(condition, Not):
+        return 1 + _depth(condition.part)
+    return 2 + max(map(_depth, condition.parts))
 
 
 def _parts(condition: Condition, kind: type[AllOf] | type[AnyOf]) -> Iterable[Condition]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset
 
 from inbox_pipeline.deid.pixel_ctp import import_ctp
@@ -32,6 +34,21 @@ def decided(imported: Imported, dataset: Dataset) -> PixelDecision:
     assert imported.refused == []
     rules = read_rules(write_rules(imported.rules))
     return decide(read_facts(dataset, rules.wanted), rules, PixelOptions())
+
+
+PIECES = [
+    *('{ Modality.equals("CT") ', '[0008,0070].contains("x") ', "+ ", "* ", "!", "(", ")", "} ", "(0,0,9,9) ", "\n"),
+    *(
+        "%filter whitelist\n",
+        "%filter graylist\n",
+        "LABEL one\n",
+        "contains Modality CT|MR",
+        "missing Rows",
+        "|| ",
+        "+ ",
+    ),
+    *("coordinates 0,0,9,9\n", "keepcoordinates 1,1,5,5\n", "coordinates all\n", "# words\n", "%header\n"),
+]
 
 
 CTP = """Some library.
@@ -108,6 +125,8 @@ def test_operators_of_ctp(signature: str, fits: bool) -> None:
         ('{ Rows.isLessThan("") } (0,0,1,1)', 1, "a number"),
         ("{ " + "(" * 50 + " } (0,0,1,1)", 1, "nested too deeply"),
         ("x" * (LONGEST_TEXT + 1), 1, "characters"),
+        ("{" + '!Rows.equals("1") * ' * 500 + 'Rows.equals("1") } (0,0,1,1)', 1, "more than 200 terms"),
+        ("{" + '(Rows.equals("1") + (Rows.equals("1") * ' * 5 + "x" + "))" * 5 + "} (0,0,1,1)", 1, "what is no term"),
     ],
 )
 def test_what_ctp_says_and_we_cannot_is_refused_by_line(script: str, line: int, message: str) -> None:
@@ -197,6 +216,8 @@ def test_labels_of_deid() -> None:
         ("LABEL a\n contains Modality CT\n coordinates 9,9,1,1", 4, "without extent"),
         ("LABEL a\n contains Modality CT\n coordinates 1,1,9,9\n keepcoordinates 2,2,3,3", 2, "whose order matters"),
         ("contains Modality CT", 2, "outside of its labels"),
+        ("LABEL a" + "\n contains Modality CT" * 201, 2, "more than 200 lines"),
+        ("LABEL a" + "\n + missing Rows\n || missing Rows" * 12, 2, "nested too deeply"),
     ],
 )
 def test_what_deid_says_and_we_cannot_is_refused_by_line(lines: str, line: int, message: str) -> None:
@@ -222,3 +243,12 @@ def test_coordinates_of_deid(coordinates: str, expected: tuple[Rectangle, ...]) 
 def test_names_of_rules_are_made_unique() -> None:
     imported = import_deid("%filter x\nLABEL a\n missing Rows\nLABEL a\n empty Rows\nLABEL\n present Rows", "x")
     assert [rule.name for rule in imported.rules] == ["a", "a (line 4)", "rule"]
+
+
+@pytest.mark.parametrize("convert", [import_ctp, import_deid])
+@given(pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_given_is_converted_or_refused(convert: Any, pieces: list[str]) -> None:
+    imported = convert("".join(pieces), "x")
+    if imported.rules:
+        assert len(read_rules(write_rules(imported.rules)).rules) == len(imported.rules)

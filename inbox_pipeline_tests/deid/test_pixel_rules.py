@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inbox_pipeline.deid.pixel_conditions import AllOf, AnyOf, Comparison, Not
+from inbox_pipeline.deid.pixel_risks import RISK_NAMES
 from inbox_pipeline.deid.pixel_rules import FORMAT, Area, Rule, read_rules
 from inbox_pipeline.deid.pixel_writing import write_rules
 from inbox_pipeline.deid.pixel_yaml import LONGEST_TEXT
@@ -12,6 +17,25 @@ from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import REASONS
 from inbox_pipeline.script.pixels import Rectangle
 
+PIECES = [
+    *("- name: a\n", "  modality: CT\n", "  action: blank\n", "  rectangles: ", "[[0, 0, 5, 5]]\n", "  match:\n"),
+    *(
+        "  - {element: Rows, ",
+        "less: 5}\n",
+        "matches: '('}\n",
+        "  - any: ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "- ",
+        "  ",
+        "\n",
+        ": ",
+        "&a",
+        "*a",
+    ),
+]
 HEAD = f"format: {FORMAT}\nrules:\n"
 
 
@@ -145,3 +169,25 @@ def test_rules_know_what_they_look_at() -> None:
     rules = read_rules(write_rules(RULES))
     assert {(0x00082218, 0x00080104), (0x00191010,), (0x00080060,)} <= rules.wanted
     assert rules.sha256 != read_rules(write_rules(RULES[:1])).sha256
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "pixels.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_documentation_are_rules() -> None:
+    text = PAGE.split("```yaml\n")[1].split("```")[0]
+    assert [rule.action for rule in read_rules(text).rules] == ["blank", "blank", "keep", "exclude"]
+
+
+@pytest.mark.parametrize("name", RISK_NAMES)
+def test_the_documentation_names_every_kind_at_risk(name: str) -> None:
+    assert f"\n| `{name}` |" in PAGE
+
+
+@given(pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_given_is_read_or_refused(pieces: list[str]) -> None:
+    try:
+        read_rules(HEAD + "".join(pieces))
+    except Rejected as refused:
+        assert refused.data["faults"]
