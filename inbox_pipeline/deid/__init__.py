@@ -2,7 +2,8 @@
 
 Belongs here: PS3.15 annex E as data, options, actions, replacement values. Does not belong here: reading or writing
 elements, files, secrets (functions take derived keys), scripts.
-Needs only the standard library; nothing here reads a table before it is asked for one.
+Needs only the standard library, apart from the modules about pixels (pydicom, and PyYAML for rules); nothing here reads
+a table before it is asked for one.
 
 How an engine uses it:
 
@@ -24,4 +25,6 @@ How it is cleaned of what identifies, and searched for it:
 8. Once per output: `Verifier(identifiers).residuals(runs)`, with all bytes but pixel data, and the name of the file.
    What may be stored for a search at archiving is `KeyedIdentifiers`.
 9. Once per batch: `crossfile.judge`.
+
+What is done about pixels and documents is `pixel_decision.decide`, from facts of the original header.
 """

@@ -14,8 +14,9 @@ from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, Kind
-from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, sort_of
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
@@ -141,7 +142,7 @@ def _gather(
         value = root.value()
         if len(value) <= LARGEST_SEARCHED:
             _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset, actions)
-    elif sort_of(root.tag, vr) is not None and _counts(root.tag, actions.at_root(root.tag)):
+    elif kind_of(root.tag, vr) is not None and _counts(root.tag, actions.at_root(root.tag)):
         collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
 
 
@@ -153,7 +154,7 @@ def _gather_nested(
     collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes, actions: Actions
 ) -> None:
     for leaf in leaves(encoded(tag, b"SQ", value, layout), layout):
-        if len(leaf.path) < 2 or sort_of(leaf.path[-1], leaf.vr) is None:
+        if len(leaf.path) < 2 or kind_of(leaf.path[-1], leaf.vr) is None:
             continue
         if _counts(leaf.path[-1], actions.within(leaf.path[-2], leaf.path[-1])):
             collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
