@@ -21,12 +21,13 @@ from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIE
 from inbox_pipeline.services.keyed_uids import PURPOSE
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
 from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.inbox import InboxFolder

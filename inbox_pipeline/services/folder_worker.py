@@ -15,9 +15,10 @@ from inbox_pipeline.script import compile_script
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.profile import Profile
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import PART

@@ -19,6 +19,9 @@ from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
+from inbox_pipeline.deid.pixel_decision import BLANK, EXCLUDE, HOLD, KEEP, METHOD, PixelDecision, PixelOptions, decide
+from inbox_pipeline.deid.pixel_facts import read_facts
+from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
@@ -28,13 +31,17 @@ from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change
+from inbox_pipeline.script.blanking import blank_pixels
+from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.stopped import Stopped
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
 _FRAME_END = 132
+NO_RULES = Rules(())
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
@@ -64,7 +71,8 @@ class Profile:
     Policy `none` cleans nothing: identifiers that are left are counted, and hold the file where they are strict.
     """
 
-    def __init__(self, choice: PolicyChoice, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, choice: PolicyChoice, pseudonyms: Pseudonyms, rules: Rules = NO_RULES) -> None:
+        self.rules = rules
         self.cleans = choice.basic
         self.holds = choice.basic or choice.strict_identifiers
         self.policy = Policy.of(choice.options if choice.basic else ())
@@ -78,6 +86,7 @@ class ProfilePass:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self._decision = PixelDecision(KEEP)
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
@@ -103,6 +112,36 @@ class ProfilePass:
         if self.cleans:
             return collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
         return collector.freeze().narrowed(lambda one: one.kind in _DIRECT, uids=False)
+
+    def decide_on_pixels(self, dataset: Dataset) -> None:
+        """Decide, from the original header, what is done about pixels and documents. Raises Stopped."""
+        self._decision = decide(read_facts(dataset, self._profile.rules.wanted), self._profile.rules, PixelOptions())
+        if self._decision.kind == EXCLUDE:
+            raise self._stop()
+
+    def treat_pixels(self, dataset: Dataset, altered: bool) -> tuple[Change, ...]:
+        """Do what was decided on the data set that scripts have left; return what was changed. Raises Stopped.
+
+        Args:
+            dataset: edited in place.
+            altered: whether a script has blanked pixels.
+        """
+        self._decision = self._decision.after_scripts(altered)
+        if self._decision.kind == HOLD:
+            raise self._stop()
+        changes: tuple[Change, ...] = ()
+        if self._decision.kind == BLANK:
+            try:
+                changes = blank_pixels(dataset, self._decision.rectangles, METHOD)
+            except Failure as failure:
+                raise Stopped("pixels_not_blanked", failure.message) from None
+        for tag, values in self._decision.markers.items():
+            dataset.add_new(tag, vr_of(tag), "\\".join(values))
+            changes = (*changes, Change((tag,), "set", 0))
+        return changes
+
+    def _stop(self) -> Stopped:
+        return Stopped(self._decision.reason or "", self._decision.detail)
 
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""

@@ -7,7 +7,7 @@ scripts' language (`script`), bytes and files (`rewriting.py`), which scripts ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import CHARSET
@@ -22,6 +22,7 @@ from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIE
 from inbox_pipeline.services.keyed_uids import KeyedUids
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.profile import Profile, ProfilePass
+from inbox_pipeline.services.stopped import Stopped
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 LONGEST_DETAIL = 500
 _PATIENT_ID = 0x00100020
 _MAPPED = frozenset((_PATIENT_ID, INSTANCE, SERIES, STUDY, FRAME_OF_REFERENCE))
-
-
-class Stopped(Exception):
-    """This file cannot be written; `code` is its reason, `detail` says where, without values.
-
-    `fault` is the script error behind it, with its place, if that is what it was.
-    """
-
-    def __init__(self, code: str, detail: str | None = None, fault: ScriptError | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -63,16 +51,17 @@ class Applied:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a recipe did to a data set: per script, and the references that followed."""
+    """What a recipe did to a data set: per script, the references that followed, and what pixel rules have changed."""
 
     applied: tuple[Applied, ...]
     followed: tuple[Change, ...] = ()
+    blanked: tuple[Change, ...] = ()
 
     @property
     def decided(self) -> list[Change]:
-        """What scripts have set, deleted or kept, and the references that followed."""
+        """What scripts have set, deleted or kept, references that followed, and what blanking pixels has changed."""
         by_scripts = [change for each in self.applied for change in (*each.outcome.changes, *each.outcome.kept)]
-        return [*by_scripts, *self.followed]
+        return [*by_scripts, *self.followed, *self.blanked]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -177,9 +166,14 @@ class Editor:
 
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""
+        cleaning = self._pass if self._pass is not None and self._pass.cleans else None
+        if cleaning is not None:
+            cleaning.decide_on_pixels(dataset)
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
-        if self._pass is not None and self._pass.cleans:
-            self._pass.strip_meta(dataset)
+        if cleaning is not None:
+            altered = any(change.action == "pixels" for change in self.trace.decided)
+            self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered))
+            cleaning.strip_meta(dataset)
 
     def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
         """Treat, as bytes, what the scripts have not decided on."""

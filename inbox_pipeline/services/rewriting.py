@@ -17,8 +17,9 @@ from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.maps import Pairs
-from inbox_pipeline.services.recipe import Editor, Recipe, Stopped, Trace
+from inbox_pipeline.services.recipe import Editor, Recipe, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder, file_inode
 
 if TYPE_CHECKING:
