@@ -220,11 +220,13 @@ def _of_identifier(identifier: Identifier) -> _Literals:
     if identifier.kind in DATES:
         day, thorough = date.fromisoformat(identifier.joined), identifier.kind is Kind.BIRTH_DATE
         return _Literals((), tuple(text.encode() for text in run_together(day, thorough=thorough).numbers), ())
+    if identifier.weak and identifier.joined.isdigit() and len(identifier.words) == 1:
+        return _Literals((), (), tuple(identifier.joined.encode(encoding) for encoding in ("ascii", "utf-16-le")))
     found = {compacted(identifier.joined.encode())} if identifier.joined.isascii() else set()
     forms = _written_forms(identifier.spelled)
     encodings = _UNSPACED_ENCODINGS if is_unspaced(identifier.spelled) else _SPACED_ENCODINGS
     found |= {compacted(encoded) for text in forms for encoded in _encoded(text, encodings)}
-    raw = {encoded for text in forms for encoded in _encoded(text, _RAW_ENCODINGS)}
+    raw = {encoded for text in forms if not _is_western(text) for encoded in _encoded(text, _RAW_ENCODINGS)}
     lettered = {one for one in found if not one.isdigit()}
     return _Literals(tuple(sorted(lettered)), tuple(sorted(found - lettered)), tuple(sorted(raw)))
 
@@ -250,6 +252,11 @@ def _written_forms(spelled: str) -> set[str]:
     """A spelling with letters beyond ASCII in the cases it can have, composed and decomposed."""
     cases = {spelled.lower(), spelled.upper(), spelled.title()}
     return {unicodedata.normalize(form, text) for text in cases for form in ("NFC", "NFD")} - {""}
+
+
+def _is_western(text: str) -> bool:
+    """Whether UTF-16 differs from Latin-1 by zero bytes only, which are deleted."""
+    return all(ord(character) < 256 for character in text)
 
 
 def _encoded(text: str, encodings: Iterable[str]) -> Iterator[bytes]:
