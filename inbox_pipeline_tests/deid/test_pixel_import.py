@@ -216,7 +216,7 @@ def test_labels_of_deid() -> None:
         ("LABEL a\n contains Modality CT\n coordinates 9,9,1,1", 4, "without extent"),
         ("LABEL a\n contains Modality CT\n coordinates 1,1,9,9\n keepcoordinates 2,2,3,3", 2, "whose order matters"),
         ("contains Modality CT", 2, "outside of its labels"),
-        ("LABEL a" + "\n contains Modality CT" * 201, 2, "more than 200 lines"),
+        ("LABEL a" + "\n contains Modality CT" * 201, 2, "more than 200 terms"),
         ("LABEL a" + "\n + missing Rows\n || missing Rows" * 12, 2, "nested too deeply"),
     ],
 )
