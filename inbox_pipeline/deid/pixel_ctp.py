@@ -156,9 +156,13 @@ class _Signature:
             self._at = self._next.end()
         return taken
 
-    def _fault(self, message: str) -> Fault:
+    @property
+    def _line(self) -> int:
         at = self._next.start() if self._next else self._at
-        return Fault(self._section.line_of(self._section.start + 1 + at), message)
+        return self._section.line_of(self._section.start + 1 + at)
+
+    def _fault(self, message: str) -> Fault:
+        return Fault(self._line, message)
 
     def _sign(self) -> str | None:
         return self._next["sign"] if self._next else None
@@ -202,7 +206,7 @@ class _Signature:
     def _term(self) -> Condition:
         if self._next is None or self._next["term"] is None:
             raise self._fault("a term is missing")
-        match, line = self._next, self._fault("").line
+        match, line = self._next, self._line
         path = _path(match["name"], line)
         condition = _comparison(path, match["method"].lower(), match["text"], line)
         self._advance()
