@@ -115,6 +115,8 @@ def test_operators_of_ctp(signature: str, fits: bool) -> None:
         ('{ (Modality.equals("CT") } (0,0,1,1)', 1, "without its partner"),
         ('{ Modality.equals("CT") Rows.equals("1") } (0,0,1,1)', 1, "left over"),
         ('{ Modality.equals("CT") }', 1, "without regions"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(0,0,5,5', 2, "without its partner"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\nwords }', 2, "without its partner"),
         ('{ Modality.equals("CT") }\n(0,0,1)', 2, "a region is"),
         ('{ Modality.equals("CT") }\n\n(0,0,0,1)', 3, "without extent"),
         ('{ Modality.equals("CT")', 1, "a brace without its partner"),
