@@ -48,6 +48,7 @@ _TOKEN = re.compile(
     r"|(?P<sign>[*+!()]))",
 )
 _REGION = re.compile(r"\(([^(){}]*)\)")
+_BRACKET = re.compile(r"[(){}]")
 _SIDES = re.compile(r"\s*([0-9]{1,5})\s*,\s*([0-9]{1,5})\s*,\s*([0-9]{1,5})\s*,\s*([0-9]{1,5})\s*")
 
 
@@ -68,13 +69,15 @@ def import_ctp(text: str, source: str) -> Imported:
 
 
 class _Section:
-    """One signature, the regions behind it, and the comment before it."""
+    """One signature, the regions behind it, the comment before it; `stray` is where a bracket belongs to neither."""
 
     def __init__(self, text: str, comment: str, signature: tuple[int, int], end: int) -> None:
         self._text, self.comment = text, comment
         self.start, self.stop = signature
         self.regions = list(_REGION.finditer(text, self.stop + 1, end))
         self.signature = text[self.start + 1 : self.stop]
+        rest = _REGION.sub(lambda match: " " * len(match[0]), text[self.stop + 1 : end])
+        self.stray = next((self.stop + 1 + match.start() for match in _BRACKET.finditer(rest)), None)
         self.line = self.line_of(self.start)
 
     def line_of(self, at: int) -> int:
@@ -100,6 +103,8 @@ def _convert(section: _Section, source: str, found: Imported) -> None:
     try:
         condition = rooted(_Signature(section).read(), section.line)
         areas = tuple(_rectangle(section, match) for match in section.regions)
+        if section.stray is not None:
+            raise Fault(section.line_of(section.stray), "a parenthesis or brace without its partner")
         if not areas:
             raise Fault(section.line, "a signature without regions: say with a rule of your own what becomes of it")
     except Fault as fault:
@@ -156,9 +161,13 @@ class _Signature:
             self._at = self._next.end()
         return taken
 
-    def _fault(self, message: str) -> Fault:
+    @property
+    def _line(self) -> int:
         at = self._next.start() if self._next else self._at
-        return Fault(self._section.line_of(self._section.start + 1 + at), message)
+        return self._section.line_of(self._section.start + 1 + at)
+
+    def _fault(self, message: str) -> Fault:
+        return Fault(self._line, message)
 
     def _sign(self) -> str | None:
         return self._next["sign"] if self._next else None
@@ -202,7 +211,7 @@ class _Signature:
     def _term(self) -> Condition:
         if self._next is None or self._next["term"] is None:
             raise self._fault("a term is missing")
-        match, line = self._next, self._fault("").line
+        match, line = self._next, self._line
         path = _path(match["name"], line)
         condition = _comparison(path, match["method"].lower(), match["text"], line)
         self._advance()

@@ -119,8 +119,8 @@ def _convert(label: _Label, source: str, found: Imported) -> Rule | None:
 
 def _rule(label: _Label, source: str, name: str) -> Rule:
     condition, areas = None, _Areas()
-    if len(label.lines) > MOST_TERMS:
-        raise Fault(label.line, f"more than {MOST_TERMS} lines")
+    if sum(1 + len(_SPLIT.findall(line)) for _, line in label.lines) > MOST_TERMS:
+        raise Fault(label.line, f"more than {MOST_TERMS} terms")
     for number, line in label.lines:
         match = _COORDINATES.fullmatch(line)
         if match:
@@ -131,21 +131,14 @@ def _rule(label: _Label, source: str, name: str) -> Rule:
         raise Fault(label.line, "a label without filters applies to every image: put a rule of your own in its place")
     area = areas.area(label.line)
     action = "blank" if area else "keep" if label.filter == _KEEPING else "hold"
-    return Rule(
-        name,
-        label.line,
-        rooted(condition, label.line),
-        action,
-        area or Area(),
-        f"{source}, line {label.line}",
-        bool(area),
-    )
+    citation, root = f"{source}, line {label.line}", rooted(condition, label.line)
+    return Rule(name, label.line, root, action, area or Area(), citation, further=bool(area))
 
 
 def _joined(condition: Condition | None, line: str, number: int) -> Condition:
     """A condition with one more line joined, from left to right."""
     sign, rest = _leading_sign(line)
-    first, *others = _SPLIT.split(rest, MOST_TERMS)
+    first, *others = _SPLIT.split(rest)
     joined = _filter(first, number)
     for inner, text in zip(others[::2], others[1::2], strict=True):
         joined = _operators(inner, joined, _filter(text, number))

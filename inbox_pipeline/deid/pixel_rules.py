@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from inbox_pipeline.deid import pixel_facts as facts
 from inbox_pipeline.deid.pixel_conditions import (
@@ -79,7 +80,7 @@ class Rules:
     rules: tuple[Rule, ...] = ()
     sha256: str = ""
 
-    @property
+    @cached_property
     def wanted(self) -> frozenset[facts.Path]:
         """The elements that the rules look at."""
         return frozenset(path for rule in self.rules for path in paths(rule.condition))

@@ -115,6 +115,8 @@ def test_operators_of_ctp(signature: str, fits: bool) -> None:
         ('{ (Modality.equals("CT") } (0,0,1,1)', 1, "without its partner"),
         ('{ Modality.equals("CT") Rows.equals("1") } (0,0,1,1)', 1, "left over"),
         ('{ Modality.equals("CT") }', 1, "without regions"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(0,0,5,5', 2, "without its partner"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\nwords }', 2, "without its partner"),
         ('{ Modality.equals("CT") }\n(0,0,1)', 2, "a region is"),
         ('{ Modality.equals("CT") }\n\n(0,0,0,1)', 3, "without extent"),
         ('{ Modality.equals("CT")', 1, "a brace without its partner"),
@@ -216,7 +218,7 @@ def test_labels_of_deid() -> None:
         ("LABEL a\n contains Modality CT\n coordinates 9,9,1,1", 4, "without extent"),
         ("LABEL a\n contains Modality CT\n coordinates 1,1,9,9\n keepcoordinates 2,2,3,3", 2, "whose order matters"),
         ("contains Modality CT", 2, "outside of its labels"),
-        ("LABEL a" + "\n contains Modality CT" * 201, 2, "more than 200 lines"),
+        ("LABEL a" + "\n contains Modality CT" * 201, 2, "more than 200 terms"),
         ("LABEL a" + "\n + missing Rows\n || missing Rows" * 12, 2, "nested too deeply"),
     ],
 )
