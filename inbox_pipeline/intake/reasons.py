@@ -205,6 +205,11 @@ REQUEST_ENDINGS = _rows(
     ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
     ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
     ("project_gone", "The destination project no longer exists.", "File a new request."),
+    (
+        "pixel_rules_broken",
+        "The site's device rules for pixels cannot be used.",
+        "Run `inbox-pipeline pixels check` on HOME/pixel-rules.yaml, correct it and retry.",
+    ),
     ("script_broken", "A stored anonymization script does not compile.", "Store a correct script and retry."),
     ("cancelled", "The request was cancelled.", "Retry it to import what is left."),
     (

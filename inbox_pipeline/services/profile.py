@@ -6,6 +6,7 @@ Belongs here: the order in which the parts of `deid` see one file. Does not belo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
 _FRAME_END = 132
+_OFFSET = re.compile(r"[+-][01][0-9][0-5][0-9]")
+"""A value of (0008,0201) Timezone Offset From UTC."""
 NO_RULES = Rules(())
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
@@ -56,8 +59,8 @@ class Words:
     identifiers: Identifiers
 
     def clean(self, text: str) -> str:
-        """Return a free text without identifiers and without words that nobody knows."""
-        return Descriptors.clean(text, self.identifiers)
+        """Return a free text without identifiers and without words that nobody knows; an offset from UTC stays."""
+        return text if _OFFSET.fullmatch(text) else Descriptors.clean(text, self.identifiers)
 
     def without_identifiers(self, text: str) -> str:
         """Return a text of a published list as it is, unless one of the patient's identifiers stands in it."""
@@ -140,6 +143,11 @@ class ProfilePass:
             changes = (*changes, Change((tag,), "set", 0))
         return changes
 
+    @property
+    def shows_face(self) -> bool:
+        """Whether the image may show a face, which nothing here removes."""
+        return self._decision.face
+
     def _stop(self) -> Stopped:
         return Stopped(self._decision.reason or "", self._decision.detail)
 
@@ -186,7 +194,7 @@ def _gather(
 
 
 def _counts(tag: int, action: Action) -> bool:
-    return action is not Action.KEEP or tag in KEPT_IN_THE_OPEN
+    return action not in (Action.KEEP, Action.TEXT) or tag in KEPT_IN_THE_OPEN
 
 
 def _gather_nested(

@@ -140,6 +140,11 @@ class Editor:
         return self._pass is not None and self._pass.cleans
 
     @property
+    def shows_face(self) -> bool:
+        """Whether a profile left an image that may show a face."""
+        return self._pass is not None and self._pass.shows_face
+
+    @property
     def watches(self) -> bool:
         """Whether the output is searched for identifiers."""
         return self._pass is not None

@@ -54,6 +54,7 @@ class Written:
     result: Rewritten
     warnings: tuple[str, ...]
     identifiers: int = 0
+    face: bool = False
     pairs: Pairs | None = None
 
     @property
@@ -120,7 +121,7 @@ class Rewriter:
             editor = with_source(stream)
             result = _rewritten(stream, target, editor, editor, source.size, pairs=pairs)
             told = editor.pairs(result) if pairs else None
-            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, told))
+            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
 
         return self._opened(source, work)
 
