@@ -7,17 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from inbox_pipeline.dicom.changes import Encoded
-from inbox_pipeline.dicom.elements import Layout, head_at
+from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, head_at
 from inbox_pipeline.dicom.nested import IN_MEMORY
 from inbox_pipeline.dicom.window import Window
 
 
 class RootElement(NamedTuple):
-    """An element of the root: its tag, the VR that it is stated with (None if none), and how to get its value."""
+    """An element: its tag, the VR that it is stated with (None if none), and how to get its value.
+
+    What has an undefined length and is no pixel data is a sequence, with the VR SQ (PS3.5 section 6.2.2). `ends` tells
+    where nested values end, if that is known; the value begins at `origin` there.
+    """
 
     tag: int
     vr: bytes | None
     value: Callable[[], bytes]
+    ends: Ends | None = None
+    origin: int = 0
 
 
 Treated = Mapping[int, bytes | None]
@@ -30,8 +36,12 @@ Clean = Callable[[Iterable[RootElement], Layout], Treated]
 def as_root(encoded: Encoded, layout: Layout) -> RootElement:
     """An element that has been encoded, as a cleaner sees it."""
     window = Window(IN_MEMORY, len(encoded.head), head=encoded.head)
-    tag, vr, value, _ = head_at(window, 0, layout)
-    return RootElement(tag, vr, lambda: encoded.value if encoded.pixel else encoded.head[value:])
+    tag, vr, value, length = head_at(window, 0, layout)
+    if encoded.pixel:
+        return RootElement(tag, vr, lambda: encoded.value)
+    if length == UNDEFINED:
+        return RootElement(tag, b"SQ", lambda: encoded.head[value:-8])
+    return RootElement(tag, vr, lambda: encoded.head[value:])
 
 
 def cleaned(pieces: Iterable[Encoded], clean: Clean, layout: Layout) -> tuple[list[Encoded], Treated]:

@@ -13,7 +13,7 @@ from inbox_pipeline.dicom.changes import Changes, Encoded
 from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, cleaned, in_order
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Ends, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -63,9 +63,9 @@ def _is_dictionary_sequence(tag: int) -> bool:
 class FastRoad:
     """One file on the fast road: `dataset` is for the editor, then `segments` are what follows the meta."""
 
-    def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
+    def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element], ends: Ends) -> None:
         originals = raw_elements(stream, head, elements, preface.layout)
-        self._stream, self._head, self._elements = stream, head, elements
+        self._stream, self._head, self._elements, self._ends = stream, head, elements, ends
         self._layout = preface.layout
         self.dataset: Dataset = new_dataset(originals, stream, preface)
         self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
@@ -88,17 +88,19 @@ class FastRoad:
         return in_order(roots, changes, self._layout) if changes else roots
 
     def _root(self, element: Element) -> RootElement:
-        """An element of the source; an undefined length without a VR means a sequence (PS3.5 section 6.2.2)."""
         tag, vr, _, value, length, end = element
-        if length == UNDEFINED:
-            vr = vr if vr is not None or tag in PIXEL_TAGS else b"SQ"
-            end = element.value_end
         head = self._head
+        if length == UNDEFINED:
+            end -= 8
+            if tag not in PIXEL_TAGS:
+                return RootElement(tag, b"SQ", lambda: self._read(value, end), self._ends, value)
         if end <= len(head):
             return RootElement(tag, vr, lambda: head[value:end])
         return RootElement(tag, vr, lambda: self._read(value, end))
 
     def _read(self, start: int, end: int) -> bytes:
+        if end <= len(self._head):
+            return self._head[start:end]
         self._stream.seek(start)
         return self._stream.read(end - start)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from inbox_pipeline.dicom.changes import Encoded
 from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
+from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, root_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad, deflated
@@ -141,9 +141,10 @@ def _open(source: BinaryIO, size: int | None) -> _Opened:
     source.seek(0)
     head = source.read(min(BUFFER_BYTES, size))
     preface = read_preface(source, Window(source, size, head=head))
-    elements = list(root_elements(preface.data_set, preface.start, preface.layout))
+    ends: Ends = {}
+    elements = list(root_elements(preface.data_set, preface.start, preface.layout, ends=ends))
     fast = is_ordinary(preface, elements, size)
-    road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
+    road = FastRoad(source, head, preface, elements, ends) if fast else FullRoad(preface, elements)
     names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
     refuse_directory(names_directory, {element.tag for element in elements})
     return _Opened(size, head, preface, road, "fast" if fast else "full")
