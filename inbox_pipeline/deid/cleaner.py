@@ -438,7 +438,7 @@ def _stated(element: RootElement, action: Action, data: bytes, layout: Layout) -
         return vr_of(tag).encode()
     if data.startswith(_ITEM_STARTS):
         return b"SQ"
-    return {Action.ITEMS: b"SQ", Action.UID: b"UI"}.get(action, b"UN")
+    return b"UI" if action is Action.UID else b"UN"
 
 
 def _inner_layout(element: RootElement, layout: Layout) -> Layout:
