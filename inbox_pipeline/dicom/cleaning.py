@@ -3,7 +3,8 @@
 Belongs here: the types between a road and a cleaner. Does not belong here: what is cleaned (`deid`), the roads.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from inbox_pipeline.dicom.changes import Encoded
@@ -33,6 +34,9 @@ Clean = Callable[[Iterable[RootElement], Layout], Treated]
 """Given the root elements in order and their layout: what becomes of those that do not stay."""
 
 
+_TAG = itemgetter(0)
+
+
 def as_root(encoded: Encoded, layout: Layout) -> RootElement:
     """An element that has been encoded, as a cleaner sees it."""
     window = Window(IN_MEMORY, len(encoded.head), head=encoded.head)
@@ -44,8 +48,10 @@ def as_root(encoded: Encoded, layout: Layout) -> RootElement:
     return RootElement(tag, vr, lambda: encoded.head[value:])
 
 
-def cleaned(pieces: Iterable[Encoded], clean: Clean, layout: Layout) -> tuple[list[Encoded], Treated]:
+def cleaned(pieces: Iterable[Encoded], clean: Clean | None, layout: Layout) -> tuple[list[Encoded], Treated]:
     """Encoded elements as a cleaner leaves them, and what it did."""
+    if clean is None:
+        return list(pieces), {}
     roots = {root.tag: (root, piece) for piece in pieces for root in (as_root(piece, layout),)}
     treated = clean([root for root, _ in roots.values()], layout)
     kept = {tag: piece for tag, (_, piece) in roots.items() if tag not in treated}
@@ -53,10 +59,8 @@ def cleaned(pieces: Iterable[Encoded], clean: Clean, layout: Layout) -> tuple[li
     return [piece for _, piece in sorted({**kept, **made}.items())], treated
 
 
-def in_order(
-    roots: Iterable[RootElement], changed: Mapping[int, Encoded | None], layout: Layout
-) -> Iterator[RootElement]:
+def in_order(roots: Iterable[RootElement], changed: Mapping[int, Encoded | None], layout: Layout) -> list[RootElement]:
     """The root elements of a source with those exchanged that an edit has changed."""
-    made = {tag: as_root(encoded, layout) for tag, encoded in changed.items() if encoded is not None}
-    left = {root.tag: root for root in roots if root.tag not in changed}
-    return iter([root for _, root in sorted({**left, **made}.items())])
+    made = [as_root(encoded, layout) for encoded in changed.values() if encoded is not None]
+    left = [root for root in roots if root.tag not in changed]
+    return sorted([*left, *made], key=_TAG)

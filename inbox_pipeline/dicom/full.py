@@ -38,7 +38,7 @@ class FullRoad:
             self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, elements), None, preface)
         )
 
-    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
         """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
         pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
         kept, treated = cleaned(pieces, clean, layout)

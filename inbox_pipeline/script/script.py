@@ -24,7 +24,7 @@ from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.lint import Advice
 from inbox_pipeline.script.lookup import parse_lookup
-from inbox_pipeline.script.reach import may_assign
+from inbox_pipeline.script.reach import looks_at, may_assign
 from inbox_pipeline.script.source import Source
 
 _VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
@@ -84,6 +84,18 @@ class Script:
     def may_assign(self, tag: int) -> bool:
         """Whether the script may replace the value of a public element with that tag; told from its text alone."""
         return may_assign(self._program.statements, tag)
+
+    def looks_at(self) -> frozenset[int] | None:
+        """The root elements that are all it can read, change, create or remove, told from its text alone.
+
+        None if only the data set can tell. Group 0002 is not among them. A change of the root's character set, which
+        the script's values may bring about, concerns all text: it must then be applied to the whole data set.
+        """
+        return self._looks_at
+
+    @cached_property
+    def _looks_at(self) -> frozenset[int] | None:
+        return looks_at(self._program.statements)
 
     def apply(
         self,
