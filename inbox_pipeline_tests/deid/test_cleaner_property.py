@@ -71,7 +71,7 @@ SEQUENCES = [tag for tag, (vr, *_) in DicomDictionary.items() if vr == "SQ" and 
 SEQUENCES = (
     [0x0040A730] * 60 + [tag for tag in SEQUENCES if not 0x52 <= tag >> 24 < 0x70] + [0x0040A043, 0x00081140] * 20
 )
-SAFE = sorted({creator for _, creator, _ in safe_private()})[:20] + ["NOBODY KNOWS"]
+SAFE = [*sorted({creator for _, creator, _ in safe_private()})[:20], "NOBODY KNOWS"]
 SAFE_PLACES = sorted(place for place, vr in safe_private().items() if place[1] in SAFE and vr in {*VALUES, "SQ"})
 
 
