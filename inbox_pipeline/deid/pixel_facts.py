@@ -78,6 +78,11 @@ class Facts:
         return (numbers[0], numbers[1]) if len(numbers) == 2 and all(numbers) else None
 
 
+def looked_at(wanted: Collection[Path] = ()) -> frozenset[int]:
+    """Return the root elements that `read_facts` may look at."""
+    return frozenset((*(path[0] for path in (*ALWAYS_READ, *wanted, ROWS, COLUMNS)), *_PIXELS, _REGIONS, _DOCUMENT))
+
+
 def read_facts(dataset: Dataset, wanted: Collection[Path] = ()) -> Facts:
     """Return the facts of a data set that nothing has changed yet; it stays the bytes that it is.
 

@@ -114,7 +114,8 @@ def rewrite(
 
     An editor with an attribute `wanted`, a set of root tags, is shown these elements only (and a few that a rewrite
     needs itself), and must neither look at nor set others; this saves time. If it changes the character set or the
-    transfer syntax nevertheless, which concern all elements, it is called again with all of them.
+    transfer syntax nevertheless, which concern all elements, or says in an attribute `gave_way` that it needs them, it
+    is called again with all of them.
 
     Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
     """
@@ -125,7 +126,7 @@ def rewrite(
         if look is not None:
             look(road.roots(), preface.layout)
         edit(road.dataset)
-        if wanted is not None and _concerns_all(road.dataset, preface):
+        if wanted is not None and (getattr(edit, "gave_way", False) or _concerns_all(road.dataset, preface)):
             opened = _open(source, size)
             road = opened.road
             edit(road.dataset)

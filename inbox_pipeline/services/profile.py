@@ -20,8 +20,18 @@ from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
-from inbox_pipeline.deid.pixel_decision import BLANK, EXCLUDE, HOLD, KEEP, METHOD, PixelDecision, PixelOptions, decide
-from inbox_pipeline.deid.pixel_facts import read_facts
+from inbox_pipeline.deid.pixel_decision import (
+    BLANK,
+    EXCLUDE,
+    HOLD,
+    KEEP,
+    METHOD,
+    RECOGNIZABLE_FEATURES,
+    PixelDecision,
+    PixelOptions,
+    decide,
+)
+from inbox_pipeline.deid.pixel_facts import looked_at, read_facts
 from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
@@ -81,6 +91,7 @@ class Profile:
         self.policy = Policy.of(choice.options if choice.basic else ())
         self.pseudonyms = pseudonyms
         self.cleaner = Cleaner(self.policy, pseudonyms)
+        self.wanted = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES} if choice.basic else frozenset()
         self.shifts = choice.basic and MODIFIED_DATES in choice.options
 
 
@@ -144,6 +155,11 @@ class ProfilePass:
         return changes
 
     @property
+    def blanks(self) -> bool:
+        """Whether pixels will be blanked, for which the whole data set is needed."""
+        return self._decision.kind == BLANK
+
+    @property
     def shows_face(self) -> bool:
         """Whether the image may show a face, which nothing here removes."""
         return self._decision.face
@@ -189,21 +205,24 @@ def _gather(
         value = root.value()
         if len(value) <= LARGEST_SEARCHED:
             _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset, actions)
-    elif kind_of(root.tag, vr) is not None and _counts(root.tag, actions.at_root(root.tag)):
+    elif _counts(root.tag, vr, actions.at_root(root.tag)):
         collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
 
 
-def _counts(tag: int, action: Action) -> bool:
-    return action not in (Action.KEEP, Action.TEXT) or tag in KEPT_IN_THE_OPEN
+def _counts(tag: int, vr: str, action: Action) -> bool:
+    """Whether an element may hold an identifier, or what a manufacturer's name may be as well."""
+    if tag in KEPT_IN_THE_OPEN:
+        return True
+    return action not in (Action.KEEP, Action.TEXT) and kind_of(tag, vr) is not None
 
 
 def _gather_nested(
     collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes, actions: Actions
 ) -> None:
     for leaf in leaves(encoded(tag, b"SQ", value, layout), layout):
-        if len(leaf.path) < 2 or kind_of(leaf.path[-1], leaf.vr) is None:
+        if len(leaf.path) < 2:
             continue
-        if _counts(leaf.path[-1], actions.within(leaf.path[-2], leaf.path[-1])):
+        if _counts(leaf.path[-1], leaf.vr, actions.within(leaf.path[-2], leaf.path[-1])):
             collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import CHARSET
 from inbox_pipeline.dicom.cleaning import RootElement, Treated
-from inbox_pipeline.dicom.codes import append_method_code
+from inbox_pipeline.dicom.codes import DEIDENTIFICATION_METHOD_CODE_SEQUENCE, append_method_code
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.rewrite import Rewritten
 from inbox_pipeline.dicom.text import decode
@@ -96,6 +96,15 @@ class Recipe:
             return trace
         return Trace(trace.applied, _followed(dataset, new_uid, trace.applied))
 
+    def wanted(self) -> frozenset[int] | None:
+        """Return the root elements that the scripts and pixel rules may look at or set; None if only the file tells."""
+        looked = [coded.script.looks_at() for coded in self.scripts]
+        known = [tags for tags in looked if tags is not None]
+        if len(known) < len(looked):
+            return None
+        profile = frozenset[int]() if self.profile is None else self.profile.wanted
+        return profile.union({DEIDENTIFICATION_METHOD_CODE_SEQUENCE}, *known)
+
     def may_replace(self, tag: int) -> bool:
         """Return whether one of the scripts may replace the value of the element with that tag."""
         return any(coded.script.may_assign(tag) for coded in self.scripts)
@@ -130,6 +139,9 @@ class Editor:
         self._recipe, self._new_uid = recipe, new_uid
         self._uids = None if key is None else KeyedUids(key, source_digest)
         self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
+        self.wanted = recipe.wanted() if new_uid is None else None
+        """What `dicom.rewrite` need show; None for everything."""
+        self.gave_way = False
         self._originals: dict[int, str] = {}
         self.identifiers_left = 0
         self.trace = Trace(())
@@ -174,6 +186,9 @@ class Editor:
         cleaning = self._pass if self._pass is not None and self._pass.cleans else None
         if cleaning is not None:
             cleaning.decide_on_pixels(dataset)
+            if cleaning.blanks and self.wanted is not None and not self.gave_way:
+                self.gave_way = True
+                return
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
         if cleaning is not None:
             altered = any(change.action == "pixels" for change in self.trace.decided)
