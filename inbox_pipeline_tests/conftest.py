@@ -15,7 +15,6 @@ from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
 
-
 SHARED = Path(os.environ.get("INBOX_PIPELINE_SHARED") or Path(__file__).parents[1].parent / "shared")
 
 
