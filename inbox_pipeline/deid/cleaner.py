@@ -34,6 +34,7 @@ MOST_KINDS = 16
 """Kinds of instances (by class, layout, character set) of one patient of which something is remembered."""
 DEEPEST = 100
 _CHARSET = 0x00080005
+_KEEP, _REMOVE = Action.KEEP, Action.REMOVE
 _LOOKED_AT = frozenset((_CHARSET, METHOD_CODES))
 _CONTENT, _CONCEPT, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
 _CODE_VALUE, _SCHEME = 0x00080100, 0x00080102
@@ -211,7 +212,6 @@ class _Pass:
         known, changes = place.actions, dict[int, Treated]()
         codes = RootElement(METHOD_CODES, b"SQ", bytes)
         blocks = Blocks(self._actions, self._memory.private)
-        keep, remove = Action.KEEP, Action.REMOVE
         for element in elements:
             tag = element.tag
             within = kept.get(tag, _NOTHING) if kept else _NOTHING
@@ -228,10 +228,10 @@ class _Pass:
                 action = blocks.action(tag, element.value)
             else:
                 action = known.get(tag) or known.setdefault(tag, self._actions.at_root(tag))
-            if action is remove and not within:
+            if action is _REMOVE and not within:
                 changes[tag] = None
                 continue
-            if action is keep and _is_plain(element):
+            if action is _KEEP and _is_plain(element):
                 continue
             stays, treated = self._element(action, element, place, within)
             if not stays:
@@ -377,9 +377,15 @@ class _Pass:
         override: Action | None,
         scheme: str,
     ) -> tuple[bool, Treated]:
-        tag, vr, start = element.tag, element.vr, element.value
+        tag, vr, _, start, length, _ = element
+        undefined = length == UNDEFINED
+        if not kept and override is None and not tag & 0x10000:  # most elements need no more than this
+            action = place.actions.get(tag)
+            if action is _REMOVE:
+                return False, None
+            if action is _KEEP and not undefined and vr != b"SQ" and tag != _CODE_MEANING:
+                return True, None
         within = kept.get(tag, _NOTHING)
-        undefined = element.length == UNDEFINED
         end = element.end - 8 if undefined else element.end
         root = RootElement(
             tag, b"SQ" if undefined else vr, lambda: item.data[start:end], item.ends, item.origin + start

@@ -117,7 +117,12 @@ def root_elements(
             if _is_padding(window, position, layout):
                 break
             raise Unparsable(f"no element can begin at offset {position}")
-        end = value + length if length != UNDEFINED else skip_items(window, value, layout, depth_limit, ends, origin)
+        if length != UNDEFINED:
+            end = value + length
+        elif ends and (known := ends.get(origin + value)):
+            end = known - origin
+        else:
+            end = skip_items(window, value, layout, depth_limit, ends, origin)
         if end > size:
             _refuse_length(tag, previous, position, size)
         yield Element(tag, vr, position, value, length, end)
