@@ -349,7 +349,7 @@ class _Pass:
 
     def _item(self, item: Item, parent: int, around: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
         """Return an item's elements as they must be, and whether they stay as they are; None to leave the item out."""
-        elements = list(elements_of(item))
+        elements = elements_of(item)
         found = {element.tag: element for element in elements}
         charset = _part(item, found.get(_CHARSET)) if _CHARSET in found else around.charset
         place = self._memory.place(parent, item.layout, charset, around.depth + 1)
