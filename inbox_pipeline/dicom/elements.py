@@ -152,6 +152,8 @@ def all_elements(window: Window, start: int, layout: Layout, ends: Ends, origin:
             value, length = value + 4, long(data, at + 8)[0]
         if length != UNDEFINED:
             end = value + length
+        elif known := ends.get(origin + value):
+            end = known - origin
         else:
             end = skip_items(window, value, layout, DEPTH_LIMIT, ends, origin)
             data, base = window.data, window.base
