@@ -153,7 +153,7 @@ def both_roads(policy: Policy, data: bytes) -> tuple[bytes, bytes]:
 
 
 @given(dataset=data_sets(), policy=policies(), syntax=st.sampled_from(SYNTAXES), open_ended=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_cleaner_does_what_the_reference_does(
     dataset: Dataset, policy: Policy, syntax: str, open_ended: bool
 ) -> None:
@@ -209,7 +209,7 @@ VRS = [vr.encode() for vr in VALUES] + [b"SQ"]
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_mutations_are_refused_or_leave_nothing_planted(draw: st.DataObject) -> None:
     which = draw.draw(st.integers(0, len(BASES) - 1))
     data = bytearray(BASES[which])
