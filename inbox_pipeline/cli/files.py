@@ -56,6 +56,9 @@ def verify(project: str | None, as_json: bool) -> None:
 @click.option(
     "--options", "profile_options", metavar="a,b", help="Options of policy basic.  [default: those of a new site]"
 )
+@click.option(
+    "--pixel-rules", metavar="F", type=click.Path(path_type=Path, exists=True), help="Device rules for pixels."
+)
 @click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
@@ -78,6 +81,7 @@ def anonymize(
     site_script: str,
     policy: str,
     profile_options: str | None,
+    pixel_rules: Path | None,
     project: str | None,
     subject: str | None,
     session: str | None,
@@ -108,7 +112,7 @@ def anonymize(
         jobs,
         project_key(secret_file, name),
         strict_script,
-        _keyed_policy(policy, profile_options, secret_file, name),
+        _keyed_policy(policy, profile_options, secret_file, name, pixel_rules),
         pairs=uid_map is not None or patient_map is not None,
     )
     result = service.anonymize_folder(order, _progress)
@@ -137,7 +141,9 @@ def new(file: Path) -> None:
     click.echo(f"{file}: made")
 
 
-def _keyed_policy(policy: str, given: str | None, secret_file: Path | None, project: str) -> KeyedPolicy | None:
+def _keyed_policy(
+    policy: str, given: str | None, secret_file: Path | None, project: str, rules: Path | None
+) -> KeyedPolicy | None:
     """Return the policy with the project's keys; None for policy none.
 
     Raises:
@@ -147,13 +153,15 @@ def _keyed_policy(policy: str, given: str | None, secret_file: Path | None, proj
     from inbox_pipeline.deid.pseudonyms import Keys  # noqa: PLC0415 - loads more than --help needs
     from inbox_pipeline.services.folder_worker import KeyedPolicy  # noqa: PLC0415 - as above
     from inbox_pipeline.services.policies import BASIC, PolicyChoice, options_from  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.policies import pixel_rules as read_pixel_rules  # noqa: PLC0415 - as above
     from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
 
     if policy != BASIC:
         return None
     choice = PolicyChoice(policy, options_from(given))
     secret = read_secret(secret_file or options.settings().secret_file)
-    return KeyedPolicy(choice, Keys.derived(secret.subkey, project))
+    keys = Keys.derived(secret.subkey, project)
+    return KeyedPolicy(choice, keys, read_pixel_rules(rules or options.settings().pixel_rules_file))
 
 
 def project_key(secret_file: Path | None, project: str) -> bytes | None:

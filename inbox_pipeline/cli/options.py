@@ -113,14 +113,19 @@ def read_script(path: Path) -> str:
     Raises:
         Rejected: `script_unreadable`.
     """
+    return read_text(path, "script_unreadable", "The script cannot be read")
+
+
+def read_text(path: Path, code: str, sentence: str) -> str:
+    """Return a file's text.
+
+    Raises:
+        Rejected: `code`, with the sentence and what the system said.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Rejected(
-            "script_unreadable",
-            f"The script cannot be read ({type(error).__name__}).",
-            "Give a text file in UTF-8.",
-        ) from None
+        raise Rejected(code, f"{sentence} ({type(error).__name__}).", "Give a text file in UTF-8.") from None
 
 
 def write_json(content: Any) -> None:

@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 from inbox_pipeline.deid.date_spellings import dates_in
 from inbox_pipeline.deid.folding import camel_parts, fold
-from inbox_pipeline.deid.identifiers import Identifier, Identifiers
+from inbox_pipeline.deid.identifier import Identifier
+from inbox_pipeline.deid.identifiers import Identifiers
 from inbox_pipeline.deid.text_rules import RULES
 from inbox_pipeline.deid.vocabulary import is_known, measures, units
 

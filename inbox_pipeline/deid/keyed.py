@@ -19,8 +19,9 @@ from functools import lru_cache
 from hashlib import sha256
 
 from inbox_pipeline.deid.date_spellings import dates_in
-from inbox_pipeline.deid.identifiers import Identifiers, Kind, beginnings, uids_in
-from inbox_pipeline.deid.verify import Finding, Run, counts_in, leaves_of, place_of, readings
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import Identifiers, beginnings, uids_in
+from inbox_pipeline.deid.verify import Finding, Run, counts_in, is_numeric, leaves_of, place_of, readings
 
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
 _MOST_PIECES = 16
@@ -93,6 +94,8 @@ class KeyedVerifier:
         found: dict[Finding, None] = {}
         for run in runs:
             for leaf in leaves_of(run):
+                if is_numeric(leaf):
+                    continue
                 texts = readings(leaf, every_charset=False)
                 hits = {hit for text in texts for hit in self._in_text(text) if counts_in(leaf, hit[0], *hit[1:])}
                 found |= {

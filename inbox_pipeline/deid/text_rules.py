@@ -49,7 +49,8 @@ RULES = (
     re.compile(rf"\b(?:{_PERSON_LABELS})[ ._]*[:=][ ]*{_WORD}(?:(?:, ?|\^){_WORD})?", re.IGNORECASE),
     re.compile(
         r"\b\d+[ \w-]{0,6} (?:[A-Z][\w'’-]+ ){1,3}(?i:street|avenue|road|rd|lane|drive|boulevard|blvd|court|terrace|"
-        r"parkway|highway|square|crescent)\b\.?(?:,? *(?i:apt|suite|unit|floor)\.? *\w+)?(?:, *[A-Z][\w'’ .-]+)?"
+        r"parkway|highway|square|crescent)(?![^\W_])\.?(?:,? *(?i:apt|suite|unit|floor)\.? *\w+)?"
+        r"(?:, *[A-Z][\w'’ .-]+)?"
     ),
     re.compile(
         r"\b[\w-]+(?:str\.|straße|strasse|platz|gasse|allee|damm|ufer|straat|laan|plein|gracht|kade) *\d+ ?[a-z]?\b",

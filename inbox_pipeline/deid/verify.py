@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from inbox_pipeline.deid.date_spellings import run_together
-from inbox_pipeline.deid.folding import camel_parts, fold
-from inbox_pipeline.deid.identifiers import DATES, Identifier, Identifiers, Kind
+from inbox_pipeline.deid.folding import camel_parts, fold, is_unspaced
+from inbox_pipeline.deid.identifier import DATES, Identifier, Kind
+from inbox_pipeline.deid.identifiers import Identifiers
 from inbox_pipeline.deid.leaves import Leaf, leaves
 from inbox_pipeline.dicom.elements import Layout
 
@@ -31,11 +32,14 @@ _LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 _UID_START = 18
 """So many characters of a UID are looked for; UIDs of one maker begin alike, so that few searches do for many."""
-_ENCODINGS = (
-    "utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6",
-    "iso8859_7", "iso8859_8", "iso8859_9", "iso8859_11", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1253",
-    "shift_jis", "iso2022_jp_2", "euc_kr", "gb18030", "euc_jp", "big5",
+_SPACED_ENCODINGS = (
+    "utf-8", "latin-1", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8",
+    "iso8859_9", "iso8859_15", "cp1250", "cp1251", "cp1252", "cp1253",
 )  # fmt: skip
+_UNSPACED_ENCODINGS = ("utf-8", "shift_jis", "euc_jp", "euc_kr", "gb18030", "big5", "iso8859_11")
+_RAW_ENCODINGS = ("utf-16-le", "utf-16-be", "iso2022_jp_2")
+"""Those in which bytes that look like ASCII are parts of other letters: searched for as they are."""
+_ENCODINGS = (*_SPACED_ENCODINGS, *_UNSPACED_ENCODINGS, *_RAW_ENCODINGS)
 _TO_ASCII = b"\x1b(B"
 """With this the Japanese encoding ends, where in a file a delimiter may do so."""
 _TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -80,11 +84,11 @@ class Verifier:
 
     def __init__(self, identifiers: Identifiers) -> None:
         self._identifiers = identifiers
-        self._literals, numbers = _of_patterned(identifiers.patterned)
+        self._literals, numbers, self._raw = _of_patterned(identifiers.patterned)
         self._starts = {_start_of(uid) for uid in identifiers.uids}
         self._numbers = {*numbers, *self._starts}
         self._named = [_named(day) for day in identifiers.days]
-        self._numbers.update(*(_of_identifier(day)[1] for day in identifiers.days))
+        self._numbers.update(*(_of_identifier(day).numbers for day in identifiers.days))
 
     def residuals(self, runs: Iterable[Run]) -> list[Finding]:
         """Return what is left, each place and kind once, in the order of the file."""
@@ -99,7 +103,7 @@ class Verifier:
         compact = compacted(data)
         digits = compact.translate(None, _NO_DIGITS)
         return self._identifiers.narrowed(
-            lambda one: not one.in_text and _may_stand_in(one, compact, digits),
+            lambda one: not one.in_text and _may_stand_in(one, data, compact, digits),
             any(start in digits for start in self._starts),
         )
 
@@ -108,7 +112,7 @@ class Verifier:
         if any(literal in compact for literal in self._literals) or any(named(compact) for named in self._named):
             return True
         digits = compact.translate(None, _NO_DIGITS)
-        return any(literal in digits for literal in self._numbers)
+        return any(literal in digits for literal in self._numbers) or any(literal in data for literal in self._raw)
 
     def _findings(self, run: Run) -> Iterator[Finding]:
         for leaf in leaves_of(run):
@@ -153,6 +157,11 @@ def readings(leaf: Leaf, *, every_charset: bool) -> set[str]:
     return {fold(reading) for text in texts for reading in (text, " ".join(camel_parts(text)))}
 
 
+def is_numeric(leaf: Leaf) -> bool:
+    """Whether a value is a number, in which no name stands and no number is anybody's."""
+    return leaf.vr in _NUMBER_VRS - {"DA", "DT", "UI"}
+
+
 def counts_in(leaf: Leaf, kind: Kind, joined: str, weak: bool) -> bool:
     """Whether what was found in a value is no coincidence.
 
@@ -183,16 +192,22 @@ def compacted(data: bytes) -> bytes:
     return data.translate(_LOWER, _DELETED)
 
 
-_Literals: TypeAlias = tuple[tuple[bytes, ...], tuple[bytes, ...]]
-"""Those with letters, and those of digits alone, which are looked for in the digits of a file only."""
+class _Literals(NamedTuple):
+    """What to look for, of which one is in every spelling."""
+
+    lettered: tuple[bytes, ...]
+    """In compacted bytes."""
+    numbers: tuple[bytes, ...]
+    """In the digits of compacted bytes."""
+    raw: tuple[bytes, ...]
+    """In the bytes as they are."""
 
 
 @lru_cache(maxsize=4096)
 def _of_patterned(identifiers: frozenset[Identifier]) -> _Literals:
     """All literals of a patient, without those that hold another one: where they are, that one is, too."""
     found = [_of_identifier(one) for one in identifiers if not one.in_text]
-    lettered, numbers = ({literal for pair in found for literal in pair[which]} for which in (0, 1))
-    return _shortest(lettered), _shortest(numbers)
+    return _Literals(*(_shortest({literal for one in found for literal in one[which]}) for which in range(3)))
 
 
 def _shortest(literals: set[bytes]) -> tuple[bytes, ...]:
@@ -204,10 +219,16 @@ def _of_identifier(identifier: Identifier) -> _Literals:
     """Every spelling in every encoding."""
     if identifier.kind in DATES:
         day, thorough = date.fromisoformat(identifier.joined), identifier.kind is Kind.BIRTH_DATE
-        return (), tuple(text.encode() for text in run_together(day, thorough=thorough).numbers)
-    found = {compacted(identifier.joined.encode("ascii", "ignore"))} if identifier.joined.isascii() else set()
-    found |= {literal for text in _written_forms(identifier.spelled) for literal in _encoded(text)}
-    return tuple(sorted(one for one in found if not one.isdigit())), tuple(sorted(filter(bytes.isdigit, found)))
+        return _Literals((), tuple(text.encode() for text in run_together(day, thorough=thorough).numbers), ())
+    if identifier.weak and identifier.joined.isdigit() and len(identifier.words) == 1:
+        return _Literals((), (), tuple(identifier.joined.encode(encoding) for encoding in ("ascii", "utf-16-le")))
+    found = {compacted(identifier.joined.encode())} if identifier.joined.isascii() else set()
+    forms = _written_forms(identifier.spelled)
+    encodings = _UNSPACED_ENCODINGS if is_unspaced(identifier.spelled) else _SPACED_ENCODINGS
+    found |= {compacted(encoded) for text in forms for encoded in _encoded(text, encodings)}
+    raw = {encoded for text in forms if not _is_western(text) for encoded in _encoded(text, _RAW_ENCODINGS)}
+    lettered = {one for one in found if not one.isdigit()}
+    return _Literals(tuple(sorted(lettered)), tuple(sorted(found - lettered)), tuple(sorted(raw)))
 
 
 @lru_cache(maxsize=4096)
@@ -219,11 +240,12 @@ def _named(day: Identifier) -> Callable[[bytes], bool]:
     return lambda compact: any(month in compact for month in months) and search(compact) is not None
 
 
-def _may_stand_in(identifier: Identifier, compact: bytes, digits: bytes) -> bool:
-    lettered, numbers = _of_identifier(identifier)
+def _may_stand_in(identifier: Identifier, data: bytes, compact: bytes, digits: bytes) -> bool:
+    lettered, numbers, raw = _of_identifier(identifier)
     if identifier.kind in DATES and _named(identifier)(compact):
         return True
-    return any(literal in compact for literal in lettered) or any(literal in digits for literal in numbers)
+    places = ((lettered, compact), (numbers, digits), (raw, data))
+    return any(literal in place for literals, place in places for literal in literals)
 
 
 def _written_forms(spelled: str) -> set[str]:
@@ -232,14 +254,17 @@ def _written_forms(spelled: str) -> set[str]:
     return {unicodedata.normalize(form, text) for text in cases for form in ("NFC", "NFD")} - {""}
 
 
-def _encoded(text: str) -> Iterator[bytes]:
-    for encoding in _ENCODINGS:
+def _is_western(text: str) -> bool:
+    """Whether UTF-16 differs from Latin-1 by zero bytes only, which are deleted."""
+    return all(ord(character) < 256 for character in text)
+
+
+def _encoded(text: str, encodings: Iterable[str]) -> Iterator[bytes]:
+    for encoding in encodings:
         try:
-            encoded = text.encode(encoding)
+            yield text.encode(encoding).removesuffix(_TO_ASCII)
         except UnicodeEncodeError:
             continue
-        if literal := compacted(encoded.removesuffix(_TO_ASCII)):
-            yield literal
 
 
 @lru_cache(maxsize=65_536)

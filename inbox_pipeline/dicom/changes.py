@@ -16,6 +16,7 @@ from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import SHORT_VRS, UNDEFINED, Layout
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.plain import is_text_of, plain
 from inbox_pipeline.dicom.words import reverse_untouched
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ class Changes:
         """
         from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
 
-        self._follow_charset()
         originals, suspects = self._originals, []
+        if self._dataset.get_item(CHARSET) is not originals.get(CHARSET):
+            self._follow_charset()
         for tag, now in self._dataset.items():
             if originals.get(tag) is not now or type(now) is not RawDataElement:
                 suspects.append((tag, now))
@@ -99,8 +101,11 @@ class Changes:
 
     def _change(self, tag: int, now: "AnyElement") -> Encoded | None:
         """The encoded element, or None if it was only looked at."""
-        encoded = self.encode(now)
         known = tag in self._originals and tag not in self._recoded
+        same = is_text_of(now, self._originals[tag]) if known else False
+        if same is not None:
+            return None if same else self.encode(now)
+        encoded = self.encode(now)
         return None if known and self._is_as_before(tag, now, encoded) else encoded
 
     def _is_as_before(self, tag: int, now: "AnyElement", encoded: Encoded) -> bool:
@@ -206,7 +211,7 @@ def _encoded(element: "AnyElement", dataset: "Dataset", layout: Layout) -> Encod
     """One element as pydicom writes it, but the value of pixel data is not copied. Raises what pydicom raises."""
     value = element.value
     if element.tag not in PIXEL_TAGS:
-        return Encoded(encode(element, dataset, layout))
+        return Encoded(plain(element, layout) or encode(element, dataset, layout))
     if not isinstance(value, bytes) or (element.VR or "").encode() in SHORT_VRS:
         return _split(encode(element, dataset, layout), layout)
     short, undefined = _beginning(element, value[:_SPECIMEN_BYTES])

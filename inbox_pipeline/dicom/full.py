@@ -42,7 +42,7 @@ class FullRoad:
         """The root elements of the source."""
         return [as_root(self._unchanged(tag), self._layout) for tag in sorted(self._raw)]
 
-    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
         """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
         pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
         kept, treated = cleaned(pieces, clean, layout)

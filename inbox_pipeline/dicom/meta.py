@@ -8,6 +8,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.elements import LONG_VRS, Layout
+from inbox_pipeline.dicom.plain import plain
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -42,8 +43,8 @@ def _others(file_meta: "Dataset") -> dict[int, bytes]:
     from inbox_pipeline.dicom.changes import encode  # noqa: PLC0415 - not needed for most files
 
     layout = Layout(False, True)
-    kept = (tag for tag in list(file_meta.keys()) if tag not in _OURS)
-    return {tag: encode(file_meta[tag], file_meta, layout) for tag in kept}
+    kept = (file_meta[tag] for tag in list(file_meta.keys()) if tag not in _OURS)
+    return {int(each.tag): plain(each, layout) or encode(each, file_meta, layout) for each in kept}
 
 
 def _present(file_meta: "Dataset", tag: int) -> str:

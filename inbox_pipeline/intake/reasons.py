@@ -132,6 +132,11 @@ REFUSALS = [
         ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
         ("password_weak", "The password is too short.", "Use at least 8 characters."),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
+        (
+            "pixel_rules_invalid",
+            "The pixel rules cannot be used: {error}",
+            "Correct the line named; see docs/pixels.md.",
+        ),
     ),
     *_refusals(
         403,
@@ -200,6 +205,11 @@ REQUEST_ENDINGS = _rows(
     ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
     ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
     ("project_gone", "The destination project no longer exists.", "File a new request."),
+    (
+        "pixel_rules_broken",
+        "The site's device rules for pixels cannot be used.",
+        "Run `inbox-pipeline pixels check` on HOME/pixel-rules.yaml, correct it and retry.",
+    ),
     ("script_broken", "A stored anonymization script does not compile.", "Store a correct script and retry."),
     ("cancelled", "The request was cancelled.", "Retry it to import what is left."),
     (
@@ -248,7 +258,11 @@ LEDGER = [
         ("link_inside", "A link to something in the same folder, which is imported itself.", "Nothing to do."),
         ("special_file", "Not a regular file (socket, pipe or device).", "Remove it."),
     ),
-    *_rows("excluded", ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do.")),
+    *_rows(
+        "excluded",
+        ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do."),
+        ("pixel_rule_exclude", "The pixel rule named drops this instance.", "Nothing to do."),
+    ),
     *_rows(
         "rejected",
         ("truncated", "The file ends before its data do.", "Copy it again from its origin and retry."),
@@ -299,6 +313,36 @@ LEDGER = [
             "anonymize_error",
             "The file could not be rewritten.",
             "Check the file with a DICOM validator; it stays where it is.",
+        ),
+        (
+            "burned_in_risk",
+            "Its kind often shows a name or a face in the image, and no rule says that this one is clean.",
+            "Look at it, then write a pixel rule for the device (docs/pixels.md), or let the policy pass this kind.",
+        ),
+        (
+            "document_not_cleaned",
+            "It carries a document, a model or a sound, which cannot be cleaned.",
+            "Take out by hand what identifies the patient, or leave the file out; docs/pixels.md says how it may pass.",
+        ),
+        (
+            "pixel_rule_hold",
+            "The pixel rule named holds it for a person to look at.",
+            "Look at it, then change the rule and retry, or leave the file out.",
+        ),
+        (
+            "pixel_rule_error",
+            "The pixel rule named cannot be applied to it.",
+            "Correct the rule (inbox-pipeline pixels explain shows which fires) and retry.",
+        ),
+        (
+            "pixels_not_blanked",
+            "A part of its pixels had to be blanked and could not be.",
+            'Install the extra "pixels" for compressed images and retry; else clean it by hand.',
+        ),
+        (
+            "text_in_pixels",
+            "The second look found in its pixels what may be text.",
+            "Look at it, then write a pixel rule that blanks the text, or one that keeps the image, and retry.",
         ),
     ),
     *_rows(

@@ -14,19 +14,21 @@ from typing import Any, BinaryIO
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.keyed_uids import PURPOSE
-from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
+from inbox_pipeline.services.policies import PolicyChoice, pixel_rules, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
 from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.inbox import InboxFolder
@@ -47,6 +49,7 @@ _UNSTAGED: dict[str, Any] = {
     "study_uid": None,
     "warnings": 0,
     "identifiers": 0,
+    "face": False,
 }
 
 
@@ -54,7 +57,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
     """Stage every pending file that belongs to a session.
 
     Raises:
-        Rejected: `script_broken`, `path_gone`.
+        Rejected: `script_broken`, `pixel_rules_broken`, `path_gone`.
         Unavailable: `storage_failed`.
     """
     with site.catalog.read() as connection:
@@ -65,7 +68,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         raise Rejected("request_not_found", "The request is gone.", "")
     choice = PolicyChoice.of(request)
     pseudonyms = pseudonyms_of(site.secret, request["project_id"])
-    profile = Profile(choice, pseudonyms)
+    profile = Profile(choice, pseudonyms, _pixel_rules(site))
     bare = request["prevent_anon"]
     recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
     with open_folder(request["source_path"]) as folder:
@@ -75,6 +78,14 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
             check()
             worker.take(row)
         worker.flush()
+
+
+def _pixel_rules(site: Site) -> Rules:
+    """Return the site's device rules. Raises Rejected: `pixel_rules_broken`."""
+    try:
+        return pixel_rules(site.settings.pixel_rules_file)
+    except Rejected as error:
+        raise Rejected("pixel_rules_broken", error.sentence, error.hint) from None
 
 
 def recipe_for(site: Site, plan: RowMapping, profile: Profile, *, bare: bool) -> Recipe:
@@ -209,6 +220,7 @@ class _Worker:
             "study_uid": result.study_instance_uid,
             "warnings": len(written.warnings),
             "identifiers": written.identifiers,
+            "face": written.face,
         }
 
 

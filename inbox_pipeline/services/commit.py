@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.deid.pixel_faces import FACES_NOT_REMOVED
 from inbox_pipeline.dicom.sop_classes import scan_type, session_type
 from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.sessions import ARCHIVE, PREARCHIVE
@@ -32,6 +33,7 @@ from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
 LOCK_WAIT_SECONDS = 600.0
+_LEFT = {"identifiers_left": "identifiers", FACES_NOT_REMOVED: "face"}
 LOCK_POLL_SECONDS = 0.25
 
 
@@ -141,10 +143,10 @@ def _complete_scan(scan_path: Path, scan_label: str, files: Sequence[RowMapping]
     return {base + name: sha256} | {base + row["staged_name"]: row["archived_sha256"] for row in files}
 
 
-def _identifier_findings(rows: Sequence[RowMapping]) -> list[dict[str, str | int]]:
-    """Tell of files that still hold identifiers, as they may under policy `none`."""
-    count = sum(1 for row in rows if row["identifiers"])
-    return [{"code": "identifiers_left", "count": count}] if count else []
+def _left_findings(rows: Sequence[RowMapping]) -> list[dict[str, str | int]]:
+    """Tell of files that still hold identifiers, as they may under policy `none`, and of images that show faces."""
+    counts = {code: sum(1 for row in rows if row[column]) for code, column in _LEFT.items()}
+    return [{"code": code, "count": count} for code, count in counts.items() if count]
 
 
 def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMapping], digest: str) -> Intent | None:
@@ -164,7 +166,7 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMappin
             destination=destination,
             state=state,
             reason=reason,
-            findings=[*plan["findings"], *_identifier_findings(rows)],
+            findings=[*plan["findings"], *_left_findings(rows)],
             intent_token=lease.token,
             intent_target=intent.target,
             intent_timestamp=intent.timestamp,

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
-from inbox_pipeline.services.profile import Profile
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.profile import NO_RULES, Profile
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import PART
@@ -60,10 +62,11 @@ class KeyedPolicy:
 
     choice: PolicyChoice
     keys: Keys
+    rules: Rules = NO_RULES
 
-    def parts(self) -> tuple[PolicyChoice, Pseudonyms]:
-        """Return what a profile is made of."""
-        return self.choice, Pseudonyms(self.keys)
+    def profile(self) -> Profile:
+        """Return the profile, which remembers within one process."""
+        return Profile(self.choice, Pseudonyms(self.keys), self.rules)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class FolderWorker:
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
         self._target, self._pairs = share.target, share.pairs
-        profile = Profile(*share.policy.parts())
+        profile = share.policy.profile()
         self._recipes = {
             number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
         }

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.options import NEW_SITE_OPTIONS, checked
+from inbox_pipeline.deid.pixel_rules import Rules, read_rules
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.store.secret import Secret
 
@@ -52,6 +54,15 @@ def options_from(text: str | None) -> tuple[str, ...]:
         return ()
     checked(names)
     return names
+
+
+def pixel_rules(path: Path) -> Rules:
+    """Return the device rules of a file; none if there is no such file.
+
+    Raises:
+        Rejected: `pixel_rules_invalid`.
+    """
+    return read_rules(path.read_text(encoding="utf-8")) if path.exists() else Rules(())
 
 
 def pseudonyms_of(secret: Secret, project: str) -> Pseudonyms:

@@ -6,6 +6,7 @@ Belongs here: the order in which the parts of `deid` see one file. Does not belo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,10 +15,24 @@ from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, Kind
-from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, sort_of
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
+from inbox_pipeline.deid.pixel_decision import (
+    BLANK,
+    EXCLUDE,
+    HOLD,
+    KEEP,
+    METHOD,
+    RECOGNIZABLE_FEATURES,
+    PixelDecision,
+    PixelOptions,
+    decide,
+)
+from inbox_pipeline.deid.pixel_facts import looked_at, read_facts
+from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
@@ -27,13 +42,19 @@ from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change
+from inbox_pipeline.script.blanking import blank_pixels
+from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.stopped import Stopped
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
 _FRAME_END = 132
+_OFFSET = re.compile(r"[+-][01][0-9][0-5][0-9]")
+"""A value of (0008,0201) Timezone Offset From UTC."""
+NO_RULES = Rules(())
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
@@ -48,8 +69,8 @@ class Words:
     identifiers: Identifiers
 
     def clean(self, text: str) -> str:
-        """Return a free text without identifiers and without words that nobody knows."""
-        return Descriptors.clean(text, self.identifiers)
+        """Return a free text without identifiers and without words that nobody knows; an offset from UTC stays."""
+        return text if _OFFSET.fullmatch(text) else Descriptors.clean(text, self.identifiers)
 
     def without_identifiers(self, text: str) -> str:
         """Return a text of a published list as it is, unless one of the patient's identifiers stands in it."""
@@ -63,12 +84,14 @@ class Profile:
     Policy `none` cleans nothing: identifiers that are left are counted, and hold the file where they are strict.
     """
 
-    def __init__(self, choice: PolicyChoice, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, choice: PolicyChoice, pseudonyms: Pseudonyms, rules: Rules = NO_RULES) -> None:
+        self.rules = rules
         self.cleans = choice.basic
         self.holds = choice.basic or choice.strict_identifiers
         self.policy = Policy.of(choice.options if choice.basic else ())
         self.pseudonyms = pseudonyms
         self.cleaner = Cleaner(self.policy, pseudonyms)
+        self.wanted = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES} if choice.basic else frozenset()
         self.shifts = choice.basic and MODIFIED_DATES in choice.options
 
 
@@ -77,6 +100,7 @@ class ProfilePass:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self._decision = PixelDecision(KEEP)
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
@@ -102,6 +126,46 @@ class ProfilePass:
         if self.cleans:
             return collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
         return collector.freeze().narrowed(lambda one: one.kind in _DIRECT, uids=False)
+
+    def decide_on_pixels(self, dataset: Dataset) -> None:
+        """Decide, from the original header, what is done about pixels and documents. Raises Stopped."""
+        self._decision = decide(read_facts(dataset, self._profile.rules.wanted), self._profile.rules, PixelOptions())
+        if self._decision.kind == EXCLUDE:
+            raise self._stop()
+
+    def treat_pixels(self, dataset: Dataset, altered: bool) -> tuple[Change, ...]:
+        """Do what was decided on the data set that scripts have left; return what was changed. Raises Stopped.
+
+        Args:
+            dataset: edited in place.
+            altered: whether a script has blanked pixels.
+        """
+        self._decision = self._decision.after_scripts(altered)
+        if self._decision.kind == HOLD:
+            raise self._stop()
+        changes: tuple[Change, ...] = ()
+        if self._decision.kind == BLANK:
+            try:
+                changes = blank_pixels(dataset, self._decision.rectangles, METHOD)
+            except Failure as failure:
+                raise Stopped("pixels_not_blanked", failure.message) from None
+        for tag, values in self._decision.markers.items():
+            dataset.add_new(tag, vr_of(tag), "\\".join(values))
+            changes = (*changes, Change((tag,), "set", 0))
+        return changes
+
+    @property
+    def blanks(self) -> bool:
+        """Whether pixels will be blanked, for which the whole data set is needed."""
+        return self._decision.kind == BLANK
+
+    @property
+    def shows_face(self) -> bool:
+        """Whether the image may show a face, which nothing here removes."""
+        return self._decision.face
+
+    def _stop(self) -> Stopped:
+        return Stopped(self._decision.reason or "", self._decision.detail)
 
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""
@@ -141,21 +205,24 @@ def _gather(
         value = root.value()
         if len(value) <= LARGEST_SEARCHED:
             _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset, actions)
-    elif sort_of(root.tag, vr) is not None and _counts(root.tag, actions.at_root(root.tag)):
+    elif _counts(root.tag, vr, actions.at_root(root.tag)):
         collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
 
 
-def _counts(tag: int, action: Action) -> bool:
-    return action is not Action.KEEP or tag in KEPT_IN_THE_OPEN
+def _counts(tag: int, vr: str, action: Action) -> bool:
+    """Whether an element may hold an identifier, or what a manufacturer's name may be as well."""
+    if tag in KEPT_IN_THE_OPEN:
+        return True
+    return action not in (Action.KEEP, Action.TEXT) and kind_of(tag, vr) is not None
 
 
 def _gather_nested(
     collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes, actions: Actions
 ) -> None:
     for leaf in leaves(encoded(tag, b"SQ", value, layout), layout):
-        if len(leaf.path) < 2 or sort_of(leaf.path[-1], leaf.vr) is None:
+        if len(leaf.path) < 2:
             continue
-        if _counts(leaf.path[-1], actions.within(leaf.path[-2], leaf.path[-1])):
+        if _counts(leaf.path[-1], leaf.vr, actions.within(leaf.path[-2], leaf.path[-1])):
             collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
 
 

@@ -7,12 +7,12 @@ scripts' language (`script`), bytes and files (`rewriting.py`), which scripts ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import CHARSET
 from inbox_pipeline.dicom.cleaning import RootElement, Treated
-from inbox_pipeline.dicom.codes import append_method_code
+from inbox_pipeline.dicom.codes import DEIDENTIFICATION_METHOD_CODE_SEQUENCE, append_method_code
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.rewrite import Rewritten
 from inbox_pipeline.dicom.text import decode
@@ -22,6 +22,7 @@ from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIE
 from inbox_pipeline.services.keyed_uids import KeyedUids
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.profile import Profile, ProfilePass
+from inbox_pipeline.services.stopped import Stopped
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 LONGEST_DETAIL = 500
 _PATIENT_ID = 0x00100020
 _MAPPED = frozenset((_PATIENT_ID, INSTANCE, SERIES, STUDY, FRAME_OF_REFERENCE))
-
-
-class Stopped(Exception):
-    """This file cannot be written; `code` is its reason, `detail` says where, without values.
-
-    `fault` is the script error behind it, with its place, if that is what it was.
-    """
-
-    def __init__(self, code: str, detail: str | None = None, fault: ScriptError | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -63,16 +51,17 @@ class Applied:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a recipe did to a data set: per script, and the references that followed."""
+    """What a recipe did to a data set: per script, the references that followed, and what pixel rules have changed."""
 
     applied: tuple[Applied, ...]
     followed: tuple[Change, ...] = ()
+    blanked: tuple[Change, ...] = ()
 
     @property
     def decided(self) -> list[Change]:
-        """What scripts have set, deleted or kept, and the references that followed."""
+        """What scripts have set, deleted or kept, references that followed, and what blanking pixels has changed."""
         by_scripts = [change for each in self.applied for change in (*each.outcome.changes, *each.outcome.kept)]
-        return [*by_scripts, *self.followed]
+        return [*by_scripts, *self.followed, *self.blanked]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -106,6 +95,15 @@ class Recipe:
         if new_uid is None:
             return trace
         return Trace(trace.applied, _followed(dataset, new_uid, trace.applied))
+
+    def wanted(self) -> frozenset[int] | None:
+        """Return the root elements that the scripts and pixel rules may look at or set; None if only the file tells."""
+        looked = [coded.script.looks_at() for coded in self.scripts]
+        known = [tags for tags in looked if tags is not None]
+        if len(known) < len(looked):
+            return None
+        profile = frozenset[int]() if self.profile is None else self.profile.wanted
+        return profile.union({DEIDENTIFICATION_METHOD_CODE_SEQUENCE}, *known)
 
     def may_replace(self, tag: int) -> bool:
         """Return whether one of the scripts may replace the value of the element with that tag."""
@@ -141,6 +139,9 @@ class Editor:
         self._recipe, self._new_uid = recipe, new_uid
         self._uids = None if key is None else KeyedUids(key, source_digest)
         self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
+        self.wanted = recipe.wanted() if new_uid is None else None
+        """What `dicom.rewrite` need show; None for everything."""
+        self.gave_way = False
         self._originals: dict[int, str] = {}
         self.identifiers_left = 0
         self.trace = Trace(())
@@ -149,6 +150,11 @@ class Editor:
     def cleans(self) -> bool:
         """Whether a profile cleans what the scripts leave."""
         return self._pass is not None and self._pass.cleans
+
+    @property
+    def shows_face(self) -> bool:
+        """Whether a profile left an image that may show a face."""
+        return self._pass is not None and self._pass.shows_face
 
     @property
     def watches(self) -> bool:
@@ -177,9 +183,17 @@ class Editor:
 
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""
+        cleaning = self._pass if self._pass is not None and self._pass.cleans else None
+        if cleaning is not None:
+            cleaning.decide_on_pixels(dataset)
+            if cleaning.blanks and self.wanted is not None and not self.gave_way:
+                self.gave_way = True
+                return
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
-        if self._pass is not None and self._pass.cleans:
-            self._pass.strip_meta(dataset)
+        if cleaning is not None:
+            altered = any(change.action == "pixels" for change in self.trace.decided)
+            self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered))
+            cleaning.strip_meta(dataset)
 
     def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
         """Treat, as bytes, what the scripts have not decided on."""

@@ -17,8 +17,9 @@ from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.maps import Pairs
-from inbox_pipeline.services.recipe import Editor, Recipe, Stopped, Trace
+from inbox_pipeline.services.recipe import Editor, Recipe, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder, file_inode
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Written:
     result: Rewritten
     warnings: tuple[str, ...]
     identifiers: int = 0
+    face: bool = False
     pairs: Pairs | None = None
 
     @property
@@ -119,7 +121,7 @@ class Rewriter:
             editor = with_source(stream)
             result = _rewritten(stream, target, editor, editor, source.size, pairs=pairs)
             told = editor.pairs(result) if pairs else None
-            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, told))
+            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
 
         return self._opened(source, work)
 

@@ -169,7 +169,7 @@ identifying = st.fixed_dictionaries(
         ),
         "date": st.dates().map(lambda day: f"{day.day:02}.{day.month:02}.{2000 + day.year % 30}"),
         "mail": st.sampled_from(NAMES).map(lambda name: f"{name.lower()}@clinic.test"),
-        "street": st.sampled_from(["4711 Hawkridge Lane", "Lindenstraße 12", "12 rue du Bac", "Kerkstraat 7"]),
+        "street": st.sampled_from(["4711 Hawkridge Street", "Lindenstraße 12", "12 rue du Bac", "Kerkstraat 7"]),
         "time": st.from_regex(r"(?:0\d|1\d|2[0-3]):[0-5]\d", fullmatch=True),
     }
 )

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from inbox_pipeline.deid.date_spellings import MONTHS, dates_in, pattern_of, run_together
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, Kind
-from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, Sort, sort_of
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.policy import Policy
 from inbox_pipeline.deid.table import attributes
 
@@ -201,15 +202,15 @@ def test_dummies_and_what_is_no_date_are_not_looked_for() -> None:
 def test_every_element_that_is_looked_at_is_treated_by_the_profile() -> None:
     """What a policy keeps must not be listed: it would hold every file back."""
     profile = {row.tag: row for row in attributes()}
-    listed = [row.tag for row in profile.values() if row.tag and sort_of(row.tag, "LO") is not None]
+    listed = [row.tag for row in profile.values() if row.tag and kind_of(row.tag, "LO") is not None]
     assert len(listed) > 70
     actions = Policy.of([]).actions("1.2.840.10008.5.1.4.1.1.4")
     assert [f"{tag:08X}" for tag in listed if tag not in KEPT_IN_THE_OPEN and actions.at_root(tag).value == "K"] == []
 
 
 def test_sorts_by_vr() -> None:
-    assert sort_of(0x00081060, "PN") is Sort.NAME
-    assert sort_of(0x0040A123, "PN") is Sort.NAME
-    assert sort_of(0x00081155, "UI") is Sort.UID
-    assert sort_of(0x0008002A, "DT") is Sort.DATE
-    assert sort_of(0x00081030, "LO") is None
+    assert kind_of(0x00081060, "PN") is Kind.NAME
+    assert kind_of(0x0040A123, "PN") is Kind.NAME
+    assert kind_of(0x00081155, "UI") is Kind.UID
+    assert kind_of(0x0008002A, "DT") is Kind.DATE
+    assert kind_of(0x00081030, "LO") is None

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, Sequence
 
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, Kind
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
 from inbox_pipeline.deid.keyed import KeyedIdentifiers, KeyedVerifier
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Verifier, residual_kinds

@@ -35,6 +35,7 @@ FRESH: Mapping[str, Any] = {
     "study_uid": None,
     "warnings": 0,
     "identifiers": 0,
+    "face": False,
 }
 """What a row holds before its file has been worked on."""
 

@@ -255,6 +255,7 @@ ledger = sa.Table(
     sa.Column("study_uid", sa.String(64)),
     sa.Column("warnings", sa.Integer, nullable=False, default=0),
     sa.Column("identifiers", sa.Integer, nullable=False, default=0),
+    sa.Column("face", sa.Boolean, nullable=False, default=False),
     sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
     sa.Column("deleted_at", UtcDateTime),
     sa.UniqueConstraint("request_id", "path_digest"),

@@ -15,12 +15,14 @@ def upgrade() -> None:
     op.add_column("requests", sa.Column("options", sa.Text(), nullable=True))
     op.add_column("requests", sa.Column("strict_identifiers", sa.Boolean(), nullable=True))
     op.add_column("ledger", sa.Column("identifiers", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("ledger", sa.Column("face", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("sessions", sa.Column("options", sa.Text(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
     """Take this revision back."""
     op.drop_column("sessions", "options")
+    op.drop_column("ledger", "face")
     op.drop_column("ledger", "identifiers")
     op.drop_column("requests", "strict_identifiers")
     op.drop_column("requests", "options")
