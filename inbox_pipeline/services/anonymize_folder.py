@@ -25,6 +25,8 @@ from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
 from inbox_pipeline.intake.sessions import PlannedSession
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.examine import entries, open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
@@ -47,8 +49,6 @@ from inbox_pipeline.services.folder_worker import (
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.rewriting import Source
-from inbox_pipeline.services.scan import entries, open_folder
-from inbox_pipeline.services.scripts import check_script
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import replace_part
 
