@@ -20,7 +20,7 @@ from inbox_pipeline_tests.data_for_tests import instance, save
 ROOT = Path(__file__).parent.parent.parent
 ORPHAN_SECONDS = 2.0
 MARK = "INBOX_PIPELINE_TESTS_MARK"
-FILES, ROWS = 48, 256
+FILES, ROWS = 96, 256
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,21 @@ class Victim:
             save(picture, self._source / f"{number:03d}.dcm")
         subprocess.run(self._command("secret", "new", str(self._secret)), check=True, cwd=ROOT, capture_output=True)
         began = time.monotonic()
-        subprocess.run(self._anonymize(folder / "whole", 1), check=True, cwd=ROOT, capture_output=True)
-        self.seconds = time.monotonic() - began
+        process = self._started(folder / "whole", 1)
+        writes = began_to_write(process, folder / "whole")
+        assert process.wait() == 0
+        self._seconds, self._writing = time.monotonic() - began, time.monotonic() - writes
         self._whole = digests(folder / "whole")
         assert len(self._whole) == FILES
 
     def kill(self, number: int, jobs: int, chance: random.Random) -> Killed:
         """Run the command anew and kill it: one in eight times anywhere, else while it writes."""
         out, mark = self._folder / f"out{number}", f"{MARK}={uuid.uuid4()}"
-        name, value = mark.split("=")
-        process = subprocess.Popen(
-            ["env", f"{name}={value}", *self._anonymize(out, jobs)],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        if chance.random() >= 1 / 8:
-            while not out.exists() and process.poll() is None:
-                time.sleep(0.001)
-            time.sleep(chance.uniform(0, self.seconds / 4))
-        else:
-            time.sleep(chance.uniform(0, self.seconds))
+        process = self._started(out, jobs, mark)
+        anywhere = chance.random() < 1 / 8
+        if not anywhere:
+            began_to_write(process, out)
+        time.sleep(chance.uniform(0, self._seconds if anywhere else self._writing / jobs))
         running = process.poll() is None
         process.kill()
         process.wait()
@@ -77,13 +71,21 @@ class Victim:
         strange = [path for path in found if path not in named and not path.endswith(".part")]
         return Killed(running, len(named), partial, strange, orphans)
 
-    def _anonymize(self, out: Path, jobs: int) -> list[str]:
+    def _started(self, out: Path, jobs: int, mark: str = f"{MARK}=none") -> subprocess.Popen[bytes]:
         given = ["--policy", "basic", "--secret-file", str(self._secret), "--jobs", str(jobs)]
-        return self._command("anonymize", str(self._source), str(out), *given)
+        command = ["env", mark, *self._command("anonymize", str(self._source), str(out), *given)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     @staticmethod
     def _command(*arguments: str) -> list[str]:
         return [sys.executable, "-m", "inbox_pipeline.cli", *arguments]
+
+
+def began_to_write(process: subprocess.Popen[bytes], out: Path) -> float:
+    """Wait until the command has begun to write, or has ended; return when that was."""
+    while not out.exists() and process.poll() is None:
+        time.sleep(0.001)
+    return time.monotonic()
 
 
 def digests(folder: Path) -> dict[str, str]:
