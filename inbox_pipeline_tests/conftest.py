@@ -15,6 +15,15 @@ from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
 
+SHARED = Path(os.environ.get("INBOX_PIPELINE_SHARED") or Path(__file__).parents[1].parent / "shared")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test of the layer `shared` that was asked for without its data, instead of looking at nothing."""
+    if item.get_closest_marker("shared") and not (SHARED / "data" / "dicom").is_dir():
+        pytest.fail("the shared reference data are not there; INBOX_PIPELINE_SHARED names their folder", pytrace=False)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,9 +58,9 @@ class Finding:
 def check(files: tuple[Path, ...], release: str | None, strict: bool, notes: bool, as_json: bool) -> None:
     """Say what is wrong with scripts, and where; - is stdin.
 
-    Each finding is FILE:LINE:COLUMN, a severity, a sentence and a code, with the line it is about. An error fails
-    whenever the script reaches it, a warning has another effect than it seems to have. Exit 0 unless a script does not
-    compile or has an error, then 7.
+    A script without findings is answered with silence. Each finding is FILE:LINE:COLUMN, a severity, a sentence and a
+    code, with the line it is about. An error fails whenever the script reaches it, a warning has another effect than it
+    seems to have. Exit 0 unless a script does not compile or has an error, then 7.
     """
     xnat = None if release is None else _server(release)
     findings = [finding for file in files for finding in _findings(file, xnat)]
@@ -69,7 +69,6 @@ def check(files: tuple[Path, ...], release: str | None, strict: bool, notes: boo
         options.write_json([asdict(finding) for finding in shown])
     else:
         _show(shown)
-        _show_compiled(files, findings)
     _refuse(findings, _REFUSING["warning" if strict else "error"])
 
 
@@ -118,14 +117,6 @@ def _show(findings: list[Finding], err: bool = False) -> None:
     for finding in findings:
         click.echo(f"{finding.file}:{finding.line}:{finding.column}: {_sentence(finding)}", err=err)
         click.echo(f"    {finding.source.expandtabs(1)}\n    {' ' * (finding.column - 1)}^", err=err)
-
-
-def _show_compiled(files: tuple[Path, ...], findings: list[Finding]) -> None:
-    """Name the files without errors."""
-    broken = {finding.file for finding in findings if finding.severity == "error"}
-    for file in files:
-        if str(file) not in broken:
-            click.echo(f"{file}: compiles")
 
 
 def _sentence(finding: Finding) -> str:

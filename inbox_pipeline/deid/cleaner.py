@@ -34,6 +34,8 @@ MOST_KINDS = 16
 """Kinds of instances (by class, layout, character set) of one patient of which something is remembered."""
 DEEPEST = 100
 _CHARSET = 0x00080005
+_KEEP, _REMOVE = Action.KEEP, Action.REMOVE
+_LOOKED_AT = frozenset((_CHARSET, METHOD_CODES))
 _CONTENT, _CONCEPT, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
 _CODE_VALUE, _SCHEME = 0x00080100, 0x00080102
 _CONTENT_VALUES = {
@@ -94,6 +96,9 @@ class Words(Protocol):
 Treated: TypeAlias = "bytes | None"
 """An element's new bytes with its header, or None if it is left out."""
 
+_Marks: TypeAlias = "tuple[Mapping[int, Treated], bytes]"
+"""The elements that every instance of a kind gets, and the items that are added to its method codes."""
+
 _Key: TypeAlias = tuple[Action, int, "bytes | None", bytes]
 _Known: TypeAlias = dict[_Key, "tuple[bool, Treated]"]
 
@@ -153,6 +158,7 @@ class _Memory:
         self.actions: dict[int, dict[int, Action]] = {}
         """By the tag of the sequence around an element, and its own."""
         self.private: PrivateActions = {}
+        self.marks: _Marks | None = None
         self.treated: dict[tuple[int, Layout, bytes], _Known] = {}
         self.held = 0
 
@@ -208,23 +214,24 @@ class _Pass:
         blocks = Blocks(self._actions, self._memory.private)
         for element in elements:
             tag = element.tag
-            if tag == _CHARSET:
-                place = self._memory.place(0, place.layout, element.value(), 0)
-            elif tag == METHOD_CODES:
-                codes = element
-            within = kept.get(tag, _NOTHING)
+            within = kept.get(tag, _NOTHING) if kept else _NOTHING
             if within is None or within:
                 blocks.keep(tag, element.value)
+            if tag in _LOOKED_AT:
+                if tag == METHOD_CODES:
+                    codes = element
+                else:
+                    place = self._memory.place(0, place.layout, element.value(), 0)
             if within is None:
                 continue
-            if tag >> 16 & 1:
+            if tag & 0x10000:
                 action = blocks.action(tag, element.value)
             else:
                 action = known.get(tag) or known.setdefault(tag, self._actions.at_root(tag))
-            if action is Action.REMOVE and not within:
+            if action is _REMOVE and not within:
                 changes[tag] = None
                 continue
-            if action is Action.KEEP and _is_plain(element):
+            if action is _KEEP and _is_plain(element):
                 continue
             stays, treated = self._element(action, element, place, within)
             if not stays:
@@ -235,16 +242,20 @@ class _Pass:
     def _markers(self, codes: RootElement, changes: Mapping[int, Treated], place: _Place) -> dict[int, Treated]:
         """The elements that say what was done (PS3.15 section E.1.1, PS3.3 section C.12.1.1)."""
         layout = place.layout
-        made: dict[int, Treated] = {
-            tag: encoded(tag, vr_of(tag).encode(), padded(b"\\".join(v.encode() for v in values), b"CS"), layout)
-            for tag, values in self._policy.markers().items()
-        }
+        made, added = self._memory.marks or self._marks(layout)
         before = changes.get(METHOD_CODES)
         present = value_of(before, layout) if before is not None else codes.value()
         old = items_of(present, layout if before is not None else _inner_layout(codes, layout))
         items = [encoded_item(item.data, layout) for item in same_layout(old, layout)]
-        added = [code_item(code, layout) for code in self._policy.codes]
-        return made | {METHOD_CODES: encoded(METHOD_CODES, b"SQ", b"".join(items + added), layout)}
+        return {**made, METHOD_CODES: encoded(METHOD_CODES, b"SQ", b"".join([*items, added]), layout)}
+
+    def _marks(self, layout: Layout) -> _Marks:
+        made: dict[int, Treated] = {
+            tag: encoded(tag, vr_of(tag).encode(), padded(b"\\".join(v.encode() for v in values), b"CS"), layout)
+            for tag, values in self._policy.markers().items()
+        }
+        self._memory.marks = made, b"".join(code_item(code, layout) for code in self._policy.codes)
+        return self._memory.marks
 
     def _element(self, action: Action, element: RootElement, place: _Place, kept: KeptItems) -> tuple[bool, Treated]:
         """Return whether an element stays as it is and, if not, its new bytes."""
@@ -338,7 +349,7 @@ class _Pass:
 
     def _item(self, item: Item, parent: int, around: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
         """Return an item's elements as they must be, and whether they stay as they are; None to leave the item out."""
-        elements = list(elements_of(item))
+        elements = elements_of(item)
         found = {element.tag: element for element in elements}
         charset = _part(item, found.get(_CHARSET)) if _CHARSET in found else around.charset
         place = self._memory.place(parent, item.layout, charset, around.depth + 1)
@@ -366,9 +377,15 @@ class _Pass:
         override: Action | None,
         scheme: str,
     ) -> tuple[bool, Treated]:
-        tag, vr, start = element.tag, element.vr, element.value
+        tag, vr, _, start, length, _ = element
+        undefined = length == UNDEFINED
+        if not kept and override is None and not tag & 0x10000:  # most elements need no more than this
+            action = place.actions.get(tag)
+            if action is _REMOVE:
+                return False, None
+            if action is _KEEP and not undefined and vr != b"SQ" and tag != _CODE_MEANING:
+                return True, None
         within = kept.get(tag, _NOTHING)
-        undefined = element.length == UNDEFINED
         end = element.end - 8 if undefined else element.end
         root = RootElement(
             tag, b"SQ" if undefined else vr, lambda: item.data[start:end], item.ends, item.origin + start

@@ -101,14 +101,16 @@ def root_elements(
     depth_limit: int = DEPTH_LIMIT,
     ends: Ends | None = None,
     origin: int = 0,
+    previous: int = -1,
 ) -> Iterator[Element]:
     """Walk the root elements from `start` to the window's size.
 
-    Zero bytes after the last element are taken as padding and end the walk. `ends` is read and filled (`skip_items`).
+    Zero bytes after the last element are taken as padding and end the walk. `ends` is read and filled (`skip_items`),
+    `previous` is the tag of an element before `start`.
     Raises Truncated if an element reaches beyond the size or there is none, Unparsable if what stands there cannot be
     an element.
     """
-    position, previous, size = start, -1, window.size
+    position, size = start, window.size
     while position < size:
         if size - position < 8 and _is_padding(window, position, layout):
             break
@@ -117,13 +119,53 @@ def root_elements(
             if _is_padding(window, position, layout):
                 break
             raise Unparsable(f"no element can begin at offset {position}")
-        end = value + length if length != UNDEFINED else skip_items(window, value, layout, depth_limit, ends, origin)
+        if length != UNDEFINED:
+            end = value + length
+        elif ends and (known := ends.get(origin + value)):
+            end = known - origin
+        else:
+            end = skip_items(window, value, layout, depth_limit, ends, origin)
         if end > size:
             _refuse_length(tag, previous, position, size)
         yield Element(tag, vr, position, value, length, end)
         position, previous = end, tag
     if previous < 0:
         raise Truncated(f"no element follows offset {start} of {size}")
+
+
+def all_elements(window: Window, start: int, layout: Layout, ends: Ends, origin: int = 0) -> list[Element]:
+    """The root elements at once, as `root_elements` walks them; raises the same.
+
+    One loop without calls as far as all is explicit, as it should be and within the window; `root_elements` does the
+    rest.
+    """
+    data, base, size, found = window.data, window.base, window.size, list[Element]()
+    order = _LITTLE if layout.little else _BIG
+    unpack, long, at = order.explicit.unpack_from, order.long.unpack_from, start - base
+    while not layout.implicit and 0 <= at <= len(data) - 12:
+        group, element, vr, length = unpack(data, at)
+        position = base + at
+        value = position + 8
+        if group in _IMPOSSIBLE or vr not in KNOWN_VRS:
+            break
+        if vr in LONG_VRS:
+            value, length = value + 4, long(data, at + 8)[0]
+        if length != UNDEFINED:
+            end = value + length
+        elif known := ends.get(origin + value):
+            end = known - origin
+        else:
+            end = skip_items(window, value, layout, DEPTH_LIMIT, ends, origin)
+            data, base = window.data, window.base
+        if end > size:
+            at = position - base
+            break
+        found.append(tuple.__new__(Element, (group << 16 | element, vr, position, value, length, end)))
+        at = end - base
+    if base + at < size or not found:
+        previous = found[-1].tag if found else -1
+        found += root_elements(window, base + at, layout, ends=ends, origin=origin, previous=previous)
+    return found
 
 
 def _is_padding(window: Window, position: int, layout: Layout) -> bool:

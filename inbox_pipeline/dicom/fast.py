@@ -124,18 +124,21 @@ class FastRoad:
     def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
         """Between the tags that need attention, the source is copied in one piece each."""
         elements, tags = self._elements, [element.tag for element in self._elements]
-        cursor = elements[0].start
+        starts, places = [element.start for element in elements], {tag: at for at, tag in enumerate(tags)}
+        starts.append(elements[-1].end)
+        cursor = starts[0]
         for tag in sorted({*changes, *(tag for tag in tags if tag & 0xFFFF == 0), *PIXEL_TAGS.intersection(tags)}):
-            at = bisect_left(tags, tag)
-            present = at < len(tags) and tags[at] == tag
-            yield Segment(cursor, elements[at].start if at < len(tags) else elements[-1].end)
+            at = places.get(tag)
+            here = bisect_left(tags, tag) if at is None else at
+            if starts[here] > cursor:
+                yield Segment(cursor, starts[here])
             if tag in changes:
                 changed = changes[tag]
                 yield from changed.segments() if changed else ()
-            elif tag in PIXEL_TAGS:
+            elif at is not None and tag in PIXEL_TAGS:
                 yield from _pixel_segments(elements[at])
-            cursor = elements[at + present].start if at + present < len(tags) else elements[-1].end
-        yield Segment(cursor, elements[-1].end)
+            cursor = starts[here if at is None else at + 1]
+        yield Segment(cursor, starts[-1])
 
 
 def _pixel_segments(element: Element) -> Iterator[Segment]:

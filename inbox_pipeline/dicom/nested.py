@@ -15,9 +15,9 @@ from inbox_pipeline.dicom.elements import (
     Element,
     Ends,
     Layout,
+    all_elements,
     head_at,
     item_layout,
-    root_elements,
     skip_members,
 )
 from inbox_pipeline.dicom.errors import Truncated, Unparsable
@@ -75,12 +75,12 @@ def items_of(value: bytes, layout: Layout, ends: Ends | None = None, origin: int
         yield Item(value[start:end], here, origin + start, ends)
 
 
-def elements_of(item: Item) -> Iterator[Element]:
+def elements_of(item: Item) -> list[Element]:
     """The elements of an item, as offsets into its data. Raises Truncated, Unparsable."""
     if not item.data:
-        return iter(())
+        return []
     window = Window(IN_MEMORY, len(item.data), head=item.data)
-    return root_elements(window, 0, item.layout, ends=item.ends, origin=item.origin)
+    return all_elements(window, 0, item.layout, {} if item.ends is None else item.ends, item.origin)
 
 
 def encoded(tag: int, vr: bytes, value: bytes, layout: Layout) -> bytes:

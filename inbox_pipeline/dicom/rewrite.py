@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from inbox_pipeline.dicom.changes import Encoded
 from inbox_pipeline.dicom.cleaning import Clean, Look, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, root_elements
+from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, all_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad, deflated
@@ -174,7 +174,7 @@ def _open(source: BinaryIO, size: int | None, wanted: "Collection[int] | None" =
     head = source.read(min(BUFFER_BYTES, size))
     preface = read_preface(source, Window(source, size, head=head))
     ends: Ends = {}
-    elements = list(root_elements(preface.data_set, preface.start, preface.layout, ends=ends))
+    elements = all_elements(preface.data_set, preface.start, preface.layout, ends)
     fast = is_ordinary(preface, elements, size)
     shown = None if wanted is None else _NEEDED.union(wanted)
     road = FastRoad(source, head, preface, elements, ends, shown) if fast else FullRoad(preface, elements)
