@@ -13,6 +13,7 @@ from functools import cache
 from io import BytesIO
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.errors import InvalidDicomError
@@ -21,7 +22,7 @@ from inbox_pipeline.deid.options import NEW_SITE_OPTIONS
 from inbox_pipeline.deid.pseudonyms import Keys
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.header import read_header
-from inbox_pipeline.dicom.rewrite import rewrite
+from inbox_pipeline.dicom.rewrite import Rewritten, rewrite
 from inbox_pipeline.script import DEFAULT_SITE_SCRIPT, compile_script
 from inbox_pipeline.services.folder_worker import KeyedPolicy
 from inbox_pipeline.services.policies import BASIC, PolicyChoice
@@ -32,6 +33,7 @@ from inbox_pipeline.store.secret import Secret
 from inbox_pipeline_tests.dicom.builders import SYNTAXES, body, every_vr, instance, item, part10, undefined, with_pixels
 from inbox_pipeline_tests.script.fuzz import time_limit
 
+T = TypeVar("T")
 SECONDS = 5.0
 """An input that takes longer counts as a hang."""
 LONGEST = 1 << 16
@@ -56,28 +58,29 @@ def one_input(data: bytes) -> int:
         return sum(written(work, data) for work in roads())
 
 
-def accepted(work: Callable[[], object]) -> bool:
-    """Whether work was done and not refused."""
+def accepted(work: Callable[[], T]) -> T | None:
+    """What work returns, None if it was refused."""
     try:
-        work()
+        return work()
     except REFUSALS:
-        return False
-    return True
+        return None
 
 
-def written(work: Callable[[bytes, BytesIO], object], data: bytes) -> bool:
-    """Whether a road wrote the file; if so, its header can be read."""
+def written(work: Callable[[bytes, BytesIO], Rewritten], data: bytes) -> bool:
+    """Whether a road wrote the file; if so, and if it can be filed by its UIDs, its header can be read."""
     out = BytesIO()
-    if not accepted(lambda: work(data, out)):
+    result = accepted(lambda: work(data, out))
+    if result is None:
         return False
-    size = out.tell()
-    out.seek(0)
-    read_header(out, size=size)
+    assert out.tell() == result.output_bytes
+    if result.sop_instance_uid and result.series_instance_uid and result.study_instance_uid:
+        out.seek(0)
+        assert read_header(out, size=result.output_bytes).sop_instance_uid == result.sop_instance_uid
     return True
 
 
 @cache
-def roads() -> tuple[Callable[[bytes, BytesIO], object], ...]:
+def roads() -> tuple[Callable[[bytes, BytesIO], Rewritten], ...]:
     """Without an edit; with the default script; with policy basic, too, cleaned and verified."""
     scripts = [CodedScript(0, "script 1", compile_script(DEFAULT_SITE_SCRIPT))]
     keys = Keys.derived(Secret(bytes(32)).subkey, "P")
@@ -85,15 +88,15 @@ def roads() -> tuple[Callable[[bytes, BytesIO], object], ...]:
     return (copied, edited_with(Recipe(scripts, VARIABLES)), edited_with(Recipe(scripts, VARIABLES, profile=profile)))
 
 
-def copied(data: bytes, out: BytesIO) -> object:
+def copied(data: bytes, out: BytesIO) -> Rewritten:
     """Rewrite without an edit."""
     return rewrite(BytesIO(data), out, lambda dataset: None, size=len(data))
 
 
-def edited_with(recipe: Recipe) -> Callable[[bytes, BytesIO], object]:
+def edited_with(recipe: Recipe) -> Callable[[bytes, BytesIO], Rewritten]:
     """A road on which a recipe is followed, as the command and imports do."""
 
-    def work(data: bytes, out: BytesIO) -> object:
+    def work(data: bytes, out: BytesIO) -> Rewritten:
         editor = Editor(recipe, bytes(32), lambda: hashlib.sha256(data).digest())
         return rewritten(BytesIO(data), out, editor, editor, len(data), pairs=True)
 
