@@ -96,6 +96,7 @@ def anonymize(
 
     Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read. The exit code is the outcome.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads would keep helpers from being copies
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
     from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
     from inbox_pipeline.services.maps import write_map  # noqa: PLC0415 - as above

@@ -19,13 +19,13 @@ from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
 from inbox_pipeline.services.policies import PolicyChoice, pixel_rules, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
-from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
 
@@ -25,6 +24,8 @@ from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
 from inbox_pipeline.intake.sessions import PlannedSession
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.examine import entries, open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
@@ -46,13 +47,13 @@ from inbox_pipeline.services.folder_worker import (
 )
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.processes import helpers_context
 from inbox_pipeline.services.rewriting import Source
-from inbox_pipeline.services.scan import entries, open_folder
-from inbox_pipeline.services.scripts import check_script
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import replace_part
 
-CHUNK_FILES = 16
+LARGEST_CHUNK, CHUNKS_PER_JOB = 16, 4
+"""How many files a process is given at once: few enough that all are busy to the end."""
 HELD_WORDS = {
     "label_taken": "held because another study has their label",
     "patient_conflict": "held because their study holds several patients",
@@ -210,9 +211,10 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
 def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
     if jobs == 1:
         return map(FolderWorker(share).stage, share.tasks)
-    pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"), start, (share,)))
+    pool = stack.enter_context(ProcessPoolExecutor(jobs, helpers_context(), start, (share,)))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(stage, share.tasks, chunksize=CHUNK_FILES)
+    chunk = max(1, min(LARGEST_CHUNK, len(share.tasks) // (CHUNKS_PER_JOB * jobs)))
+    return pool.map(stage, share.tasks, chunksize=chunk)
 
 
 def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:

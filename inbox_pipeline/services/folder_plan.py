@@ -14,9 +14,9 @@ from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.services.examine import Asked, examine
+from inbox_pipeline.services.grouping import facts, judge, plan_rows
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
-from inbox_pipeline.services.scan import Asked, examine
-from inbox_pipeline.services.validate import facts, judge, plan_rows
 from inbox_pipeline.store.inbox import Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
 

@@ -15,6 +15,7 @@ from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.processes import end_with_parent
 from inbox_pipeline.services.profile import NO_RULES, Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
@@ -169,6 +170,7 @@ _worker: FolderWorker | None = None
 def start(share: Share) -> None:
     """Make this process ready for `stage`; a pool calls it once in each of its processes."""
     global _worker  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
+    end_with_parent()
     _worker = FolderWorker(share)
 
 

@@ -12,11 +12,12 @@ from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import read_parameters
 from inbox_pipeline.intake.sessions import PlannedSession, studies_under_one_label
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.examine import Asked, entries, examine, open_folder
+from inbox_pipeline.services.grouping import facts, judge, plan_rows
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.requests import accept
-from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.services.validate import destination_of, facts, judge, plan_rows
+from inbox_pipeline.services.validate import destination_of
 from inbox_pipeline.store.catalog import projects
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.engine import RowMapping
+from typing import TYPE_CHECKING, Any
 
 from inbox_pipeline.deid.options import NEW_SITE_OPTIONS, checked
 from inbox_pipeline.deid.pixel_rules import Rules, read_rules
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.store.secret import Secret
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RowMapping
 
 BASIC, NONE = "basic", "none"
 NO_OPTIONS = "none"

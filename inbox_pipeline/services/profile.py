@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.deid.action import Action
@@ -58,6 +59,9 @@ NO_RULES = Rules(())
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
+_KNOWN = (_CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY)
+_KINDS, _REMEMBERED = 64, 8192
+"""Kinds of instances, and tags of each, whose answers are remembered."""
 LARGEST_SEARCHED = 1 << 16
 """Sequences longer than this are not searched for identifiers to look for: they repeat what the root says."""
 
@@ -92,7 +96,51 @@ class Profile:
         self.pseudonyms = pseudonyms
         self.cleaner = Cleaner(self.policy, pseudonyms)
         self.wanted = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES} if choice.basic else frozenset()
+        self.sources = lru_cache(maxsize=_KINDS)(lambda iod: Sources(self.policy.actions(iod)))
         self.shifts = choice.basic and MODIFIED_DATES in choice.options
+
+
+class Sources:
+    """Which elements of one kind of instance say who a patient is; remembers tag by tag."""
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self._root_vr = lru_cache(maxsize=_REMEMBERED)(self._vr_at_root)
+        self._counts = lru_cache(maxsize=_REMEMBERED)(self._counts_within)
+
+    def collected(self, roots: Iterable[RootElement], layout: Layout, charset: bytes) -> IdentifierCollector:
+        """Gather from the elements that the policy does not keep, or that must be known because they are kept."""
+        collector = IdentifierCollector()
+        for root in roots:
+            vr = self._root_vr(root.tag)
+            if vr == "SQ":
+                value = root.value()
+                if len(value) <= LARGEST_SEARCHED:
+                    inner = IMPLICIT if root.vr == b"UN" else layout
+                    self._collect_nested(collector, encoded(root.tag, b"SQ", value, inner), inner, charset)
+            elif vr:
+                collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
+        return collector
+
+    def _collect_nested(self, collector: IdentifierCollector, element: bytes, layout: Layout, charset: bytes) -> None:
+        for leaf in leaves(element, layout):
+            if len(leaf.path) > 1 and self._counts(leaf.path[-2], leaf.path[-1], leaf.vr):
+                collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
+
+    def _vr_at_root(self, tag: int) -> str:
+        """Return the VR by which to read a root element, "" if it need not be read; private ones are `UN`."""
+        vr = "UN" if tag >> 16 & 1 else vr_of(tag)
+        return vr if vr == "SQ" or _counts(tag, vr, self._actions.at_root(tag)) else ""
+
+    def _counts_within(self, parent: int, tag: int, vr: str) -> bool:
+        return _counts(tag, vr, self._actions.within(parent, tag))
+
+
+def _counts(tag: int, vr: str, action: Action) -> bool:
+    """Whether an element may hold an identifier, or what a manufacturer's name may be as well."""
+    if tag in KEPT_IN_THE_OPEN:
+        return True
+    return action not in (Action.KEEP, Action.TEXT) and kind_of(tag, vr) is not None
 
 
 class ProfilePass:
@@ -107,18 +155,13 @@ class ProfilePass:
 
     def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
         """Gather what must be known of the original: whose it is, and what says so."""
-        known: dict[int, bytes] = {}
-        collector = IdentifierCollector()
         elements = list(roots)
-        charset = next((root.value() for root in elements if root.tag == _CHARSET), b"")
-        for root in elements:
-            if root.tag in (_SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY):
-                known[root.tag] = root.value()
-        actions = self._profile.policy.actions(decode(known.get(_SOP_CLASS, b""), b""))
-        for root in elements:
-            _gather(collector, root, layout, charset, actions)
-        patient = Patient(*(decode(known.get(tag, b""), charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
-        self._instance = Instance(patient, decode(known.get(_SOP_CLASS, b""), b""), charset, layout)
+        by_tag = {root.tag: root for root in elements}
+        known = {tag: by_tag[tag].value() if tag in by_tag else b"" for tag in _KNOWN}
+        charset, iod = known[_CHARSET], decode(known[_SOP_CLASS], b"")
+        collector = self._profile.sources(iod).collected(elements, layout, charset)
+        patient = Patient(*(decode(known[tag], charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
+        self._instance = Instance(patient, iod, charset, layout)
         self._identifiers = self._looked_for(collector, patient)
 
     def _looked_for(self, collector: IdentifierCollector, patient: Patient) -> Identifiers:
@@ -194,36 +237,6 @@ class ProfilePass:
     def residuals(self, runs: Iterable[bytes], layout: Layout) -> list[Finding]:
         """Return where an output still holds one of the original's identifiers; `runs` are all its bytes but pixels."""
         return Verifier(self._identifiers).residuals(_regions(runs, layout))
-
-
-def _gather(
-    collector: IdentifierCollector, root: RootElement, layout: Layout, charset: bytes, actions: Actions
-) -> None:
-    """Gather from an element that the policy does not keep, or that must be known because it is kept."""
-    vr = vr_of(root.tag) if not root.tag >> 16 & 1 else "UN"
-    if vr == "SQ":
-        value = root.value()
-        if len(value) <= LARGEST_SEARCHED:
-            _gather_nested(collector, root.tag, value, IMPLICIT if root.vr == b"UN" else layout, charset, actions)
-    elif _counts(root.tag, vr, actions.at_root(root.tag)):
-        collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
-
-
-def _counts(tag: int, vr: str, action: Action) -> bool:
-    """Whether an element may hold an identifier, or what a manufacturer's name may be as well."""
-    if tag in KEPT_IN_THE_OPEN:
-        return True
-    return action not in (Action.KEEP, Action.TEXT) and kind_of(tag, vr) is not None
-
-
-def _gather_nested(
-    collector: IdentifierCollector, tag: int, value: bytes, layout: Layout, charset: bytes, actions: Actions
-) -> None:
-    for leaf in leaves(encoded(tag, b"SQ", value, layout), layout):
-        if len(leaf.path) < 2:
-            continue
-        if _counts(leaf.path[-1], leaf.vr, actions.within(leaf.path[-2], leaf.path[-1])):
-            collector.add(leaf.path[-1], leaf.vr, decode(leaf.value, charset, name=leaf.vr == "PN"))
 
 
 def _regions(runs: Iterable[bytes], layout: Layout) -> Iterable[Run]:

@@ -119,7 +119,7 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = _rewritten(stream, target, editor, editor, source.size, pairs=pairs)
+            result = rewritten(stream, target, editor, editor, source.size, pairs=pairs)
             told = editor.pairs(result) if pairs else None
             return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
 
@@ -159,7 +159,7 @@ class Rewriter:
                 editor(dataset)
                 said.append(compare(before, dataset, editor.trace))
 
-            result = _rewritten(stream, Nowhere(), editor, edit, source.size)
+            result = rewritten(stream, Nowhere(), editor, edit, source.size)
             _identified(Written(result, editor.trace.warnings))
             return said[0]
 
@@ -196,7 +196,7 @@ class Rewriter:
             raise Stopped("anonymize_error") from None
 
 
-def _rewritten(
+def rewritten(
     stream: BinaryIO,
     target: Target | Nowhere,
     editor: Editor,
@@ -205,6 +205,10 @@ def _rewritten(
     *,
     pairs: bool = False,
 ) -> Rewritten:
+    """Rewrite a stream with all that an editor asks for; `edit` is the editor, or calls it.
+
+    Raises NotReadable, NotWritable, and what the editor raises.
+    """
     return rewrite(
         stream,
         cast(BinaryIO, target),

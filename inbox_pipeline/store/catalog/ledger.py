@@ -14,30 +14,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
+from inbox_pipeline.store.fresh import FRESH
 
 BATCH = 1000
 COMMITTED = ("archived", "prearchived")
-FRESH: Mapping[str, Any] = {
-    "disposition": "pending",
-    "reason": "waiting",
-    "detail": None,
-    "session_number": None,
-    "scan_label": None,
-    "source_sha256": None,
-    "staged_name": None,
-    "archived_path": None,
-    "archived_sha256": None,
-    "archived_md5": None,
-    "archived_bytes": None,
-    "sop_instance_uid": None,
-    "sop_class_uid": None,
-    "series_uid": None,
-    "study_uid": None,
-    "warnings": 0,
-    "identifiers": 0,
-    "face": False,
-}
-"""What a row holds before its file has been worked on."""
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
