@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
 
-from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
+from inbox_pipeline.deid.pseudonyms import Keys
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
@@ -46,6 +46,7 @@ from inbox_pipeline.services.folder_worker import (
 )
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.services.scan import entries, open_folder
 from inbox_pipeline.services.scripts import check_script
@@ -71,6 +72,8 @@ LEDGER_MEMBERS = (
     "scan",
     "sop_instance_uid",
     "deleted_at",
+    "warnings",
+    "identifiers",
 )
 
 Stop = tuple[str, Mapping[str, object]] | None
@@ -146,8 +149,8 @@ def _asked(order: Order) -> ImportParameters:
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
     with open_folder(_real(order.source)) as folder:
-        pseudonyms = Pseudonyms(order.policy.keys) if order.policy is not None and order.policy.choice.basic else None
-        plan = plan_entries(folder, entries(folder, None), asked, grouping, pseudonyms)
+        profile = Profile(*order.policy.parts()) if order.policy is not None and order.policy.choice.basic else None
+        plan = plan_entries(folder, entries(folder, None), asked, grouping, profile)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 

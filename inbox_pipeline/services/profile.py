@@ -103,6 +103,11 @@ class ProfilePass:
             return collector.freeze(self._profile.pseudonyms.days(patient) if self._profile.shifts else None)
         return collector.freeze().narrowed(lambda one: one.kind in _DIRECT, uids=False)
 
+    def is_identifier(self, text: str) -> bool:
+        """Return whether a folded text is one of the original's identifiers, whole, in any spelling."""
+        known = (*self._identifiers.patterned, *self._identifiers.days)
+        return text in self._identifiers.uids or any(one.pattern.fullmatch(text) for one in known)
+
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""
         for tag in META_REMOVED.intersection(map(int, dataset.file_meta.keys())):

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.intake.identify import identify
+from inbox_pipeline.intake.identify import Identity, identify
 from inbox_pipeline.intake.labels import scan_label
 from inbox_pipeline.intake.modalities import known_modality
-from inbox_pipeline.intake.pseudonymous import gives_away, pseudonymous
+from inbox_pipeline.intake.pseudonymous import pseudonymous
 from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, identifies
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import ledger, requests
 from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
@@ -47,12 +48,12 @@ _FACTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a scan must know of the request: explicit labels, the key for identifiers, and pseudonyms if labels are."""
+    """What a scan must know of the request: explicit labels, the key for identifiers, and what cleans if anything."""
 
     subject_label: str | None
     session_label: str | None
     secret: Secret
-    pseudonyms: Pseudonyms | None = None
+    profile: Profile | None = None
 
 
 def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
@@ -71,8 +72,8 @@ def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
     if row is None:
         raise Rejected("request_not_found", "The request is gone.", "")
     choice = PolicyChoice.of(row)
-    pseudonyms = pseudonyms_of(site.secret, row["project_id"]) if choice.basic else None
-    asked = Asked(row["subject_label"], row["session_label"], site.secret, pseudonyms)
+    profile = Profile(choice, pseudonyms_of(site.secret, row["project_id"])) if choice.basic else None
+    asked = Asked(row["subject_label"], row["session_label"], site.secret, profile)
     found = set()
     fresh: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []
@@ -138,17 +139,20 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     except NotReadable as error:
         return _ended(_CODES.get(error.code, error.code))
     uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    return _facts(header, asked) if all(uids) else _ended("missing_uid")
-
-
-def _facts(header: Header, asked: Asked) -> dict[str, Any]:
+    if not all(uids):
+        return _ended("missing_uid")
     identity = identify(header, asked.subject_label, asked.session_label)
-    given_away = asked.pseudonyms is not None and gives_away(identity, header)
-    if asked.pseudonyms is not None:
-        identity = pseudonymous(identity, header, asked.pseudonyms)
+    if asked.profile is None:
+        return _facts(header, identity, asked.secret)
+    given_away = identifies(identity, header, stream, entry.size, asked.profile)
+    facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
+    return facts | (_ended(GIVEN_AWAY) if given_away else {})
+
+
+def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]:
     number = header.instance_number
-    return (_ended("label_identifies") if given_away else {}) | {
-        **header_keys(header, asked.secret),
+    return {
+        **header_keys(header, secret),
         "modality": known_modality(header.modality),
         "scan_label_asked": scan_label(header.series_number, header.series_instance_uid or ""),
         "instance_number": number if number is not None and abs(number) <= LARGEST_INSTANCE_NUMBER else None,

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
+from inbox_pipeline.intake.reasons import ending
 from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.services.accounts import get_account, is_owner, may_edit
 from inbox_pipeline.services.anonymize import anonymize
@@ -23,6 +24,7 @@ from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
 from inbox_pipeline.services.ending import end_request, give_back, reached
 from inbox_pipeline.services.lease import Keeper, hold, lost
+from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.validate import validate
@@ -107,7 +109,7 @@ def keep_policy(site: Site, lease: Lease) -> None:
     """Note the project's policy on the request, which keeps to it whatever is set meanwhile.
 
     Raises:
-        Rejected: `project_gone`.
+        Rejected: `project_gone`; `policy_forbids`, if the policy came after the request.
         LeaseLost: another attempt has taken over.
     """
     with site.catalog.write() as connection:
@@ -115,6 +117,8 @@ def keep_policy(site: Site, lease: Lease) -> None:
         project = projects.get_project(connection, row["project_id"]) if row else None
         if project is None:
             raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
+        if row is not None and row["prevent_anon"] and PolicyChoice.of(project).basic:
+            raise Rejected("policy_forbids", ending("policy_forbids").sentence, ending("policy_forbids").hint)
         choice = {name: project[name] for name in ("policy", "options", "strict_identifiers")}
         if not leases.update_held(connection, lease, **choice):
             raise lost(lease.request_id)
