@@ -85,7 +85,8 @@ class Order:
 
     `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
     UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect; `policy`
-    follows the scripts, None is policy `none`; `pairs` asks what became of each UID and PatientID.
+    follows the scripts, None is policy `none`, under which `strict_identifiers` holds what still holds identifiers;
+    `pairs` asks what became of each UID and PatientID.
     """
 
     source: Path
@@ -98,6 +99,7 @@ class Order:
     key: bytes | None = None
     strict_script: bool = False
     policy: KeyedPolicy | None = None
+    strict_identifiers: bool = False
     pairs: bool = False
 
 
@@ -162,7 +164,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         target=order.target,
         scripts=order.scripts,
         strict=order.strict_script,
-        policy=order.policy or KeyedPolicy(PolicyChoice(), Keys.derived(grouping.subkey, order.project)),
+        policy=order.policy or _policy_none(order, grouping),
         key=order.key or token_bytes(32),
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},
@@ -170,6 +172,12 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         bearers=bearers_of([found[task.row_id] for task in tasks]),
         pairs=order.pairs,
     )
+
+
+def _policy_none(order: Order, grouping: Secret) -> KeyedPolicy:
+    """Policy `none` asks its keys for nothing."""
+    choice = PolicyChoice(strict_identifiers=order.strict_identifiers)
+    return KeyedPolicy(choice, Keys.derived(grouping.subkey, order.project))
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
