@@ -16,7 +16,7 @@ from typing import BinaryIO
 SECONDS = 10.0
 _NAMED = re.compile(r"(Element=|Module=|attribute )<([A-Za-z ]+)>")
 _BRACKETED = re.compile(r"<[^>]*>?")
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"[0-9]+(?:[.][0-9]+)*")
 
 
 def checker() -> Path | None:

@@ -136,6 +136,7 @@ def test_kinds_of_errors_hold_no_values() -> None:
     )
     for message in ("Error - Value <DOE^JANE> is wrong for attribute <PatientName>", "Error - cut off <DOE^JANE"):
         assert "DOE" not in dciodvfy.kind_of(message)
+    assert dciodvfy.kind_of("Error - no 1.2.840.1") == dciodvfy.kind_of("Error - no 2.25.77")
 
 
 def test_a_checker_that_aborts_or_hangs_gives_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
