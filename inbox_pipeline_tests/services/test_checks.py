@@ -119,6 +119,13 @@ def test_a_source_that_is_gone_counts_as_not_checked(site: Site, request_id: int
     } == {1}
 
 
+def test_of_a_large_request_a_sample_is_looked_at(site: Site, request_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inbox_pipeline.services.checks.ACROSS_FILES", 6)
+    found = checks(site, request_id)
+    assert (found["markers_present"]["checked"], found["markers_present"]["unchecked"]) == (6, 12)
+    assert (found["identifiers_absent"]["checked"], found["references_resolve"]["failed"]) == (18, 0)
+
+
 def program(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "dciodvfy"
     path.write_text(f"#!/bin/sh\n{text}\n")
