@@ -64,6 +64,11 @@ class Settings(BaseModel):
         return self.home / "pixel-rules.yaml"
 
     @property
+    def linking_path(self) -> Path:
+        """Folder of the projects' linking tables, apart from everything else."""
+        return self.home / "linking"
+
+    @property
     def address_file(self) -> Path:
         """JSON file in which a running `up` records its address."""
         return self.home / "server.json"

@@ -69,6 +69,7 @@ def verify(project: str | None, as_json: bool) -> None:
     help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
 )
 @click.option("--strict-script", is_flag=True, help="Hold a file on which a line of a script had no effect.")
+@click.option("--strict-identifiers", is_flag=True, help="Hold what still holds identifiers under policy none, too.")
 @click.option("--uid-map", metavar="CSV", type=click.Path(path_type=Path), help="Write id_old,id_new of each UID.")
 @click.option("--patient-map", metavar="CSV", type=click.Path(path_type=Path), help="Likewise of each PatientID.")
 @click.option("--report", metavar="JSONL", type=click.Path(path_type=Path), help="Write a row per file found.")
@@ -87,6 +88,7 @@ def anonymize(
     session: str | None,
     secret_file: Path | None,
     strict_script: bool,
+    strict_identifiers: bool,
     uid_map: Path | None,
     patient_map: Path | None,
     report: Path | None,
@@ -114,6 +116,7 @@ def anonymize(
         project_key(secret_file, name),
         strict_script,
         _keyed_policy(policy, profile_options, secret_file, name, pixel_rules),
+        strict_identifiers=strict_identifiers,
         pairs=uid_map is not None or patient_map is not None,
     )
     result = service.anonymize_folder(order, _progress)

@@ -62,17 +62,16 @@ def pseudonymous(identity: Identity, header: IdentifiedHeader, pseudonyms: Pseud
     return identity
 
 
+def chosen_labels(identity: Identity) -> list[str]:
+    """Return the labels that a person chose."""
+    subject = (identity.subject_label, identity.subject_rule)
+    session = (identity.session_label, identity.session_rule)
+    return [label for label, rule in (subject, session) if rule in GIVEN_RULES]
+
+
 def gives_away(identity: Identity, header: IdentifiedHeader) -> bool:
     """Return whether a chosen label is one of that patient's own identifiers, in any spelling."""
-    chosen = {
-        _folded(label)
-        for label, rule in (
-            (identity.subject_label, identity.subject_rule),
-            (identity.session_label, identity.session_rule),
-        )
-        if rule in GIVEN_RULES
-    }
-    return not chosen.isdisjoint(_identifiers(header))
+    return not set(map(_folded, chosen_labels(identity))).isdisjoint(_identifiers(header))
 
 
 def _identifiers(header: IdentifiedHeader) -> Iterator[str]:

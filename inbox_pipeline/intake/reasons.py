@@ -204,6 +204,11 @@ REQUEST_ENDINGS = _rows(
     ("path_gone", "The requested folder is no longer there.", "Put it back and retry the request."),
     ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
     ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
+    (
+        "policy_forbids",
+        "The project's policy does not allow an import without anonymization.",
+        "File a new request without prevent_anon.",
+    ),
     ("project_gone", "The destination project no longer exists.", "File a new request."),
     (
         "pixel_rules_broken",

@@ -21,6 +21,8 @@ from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
+from inbox_pipeline.services.linking import link
+from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice, pixel_rules, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
@@ -73,7 +75,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
     recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
     with open_folder(request["source_path"]) as folder:
         rewriter = rewriter_for(site, request, folder, recipes)
-        worker = _Worker(site, lease, staging, rewriter, recipes)
+        worker = _Worker(site, lease, staging, rewriter, recipes, linking=_keeps_links(site, request["project_id"]))
         for row in rows:
             check()
             worker.take(row)
@@ -86,6 +88,13 @@ def _pixel_rules(site: Site) -> Rules:
         return pixel_rules(site.settings.pixel_rules_file)
     except Rejected as error:
         raise Rejected("pixel_rules_broken", error.sentence, error.hint) from None
+
+
+def _keeps_links(site: Site, project_id: str) -> str | None:
+    """Return the project if it keeps a linking table."""
+    with site.catalog.read() as connection:
+        project = projects.get_project(connection, project_id)
+    return project_id if project is not None and project["linking_table"] else None
 
 
 def recipe_for(site: Site, plan: RowMapping, profile: Profile, *, bare: bool) -> Recipe:
@@ -156,8 +165,15 @@ class _Worker:
     """Rewrites file by file, and writes rows to the ledger once their bytes are durable."""
 
     def __init__(
-        self, site: Site, lease: Lease, staging: Staging, rewriter: Rewriter, recipes: Mapping[int, Recipe]
+        self,
+        site: Site,
+        lease: Lease,
+        staging: Staging,
+        rewriter: Rewriter,
+        recipes: Mapping[int, Recipe],
+        linking: str | None,
     ) -> None:
+        self.linking, self.pairs = linking, Pairs()
         self.site, self.lease, self.staging, self.rewriter, self.recipes = site, lease, staging, rewriter, recipes
         self.taken = staged_uids(site, lease.request_id)
         self.done: list[dict[str, Any]] = []
@@ -176,10 +192,12 @@ class _Worker:
                 self.staging.sync()
             except OSError as error:
                 raise storage_failed(error) from None
+            if self.linking is not None:
+                link(self.site, self.linking, self.lease.request_id, self.pairs)
             with self.site.catalog.write() as connection:
                 ledger.update_rows(connection, self.done)
                 leases.count_durable(connection, self.lease, sum(1 for row in self.done if row["staged_name"]))
-        self.done, self.since = [], time.monotonic()
+        self.done, self.since, self.pairs = [], time.monotonic(), Pairs()
 
     def _staged(self, row: RowMapping) -> dict[str, Any]:
         try:
@@ -196,7 +214,8 @@ class _Worker:
             raise storage_failed(error) from None
 
     def _written(self, row: RowMapping, file: BinaryIO) -> Written:
-        return self.rewriter.write(Source.of(row), self.recipes[row["session_number"]], Target(file))
+        recipe = self.recipes[row["session_number"]]
+        return self.rewriter.write(Source.of(row), recipe, Target(file), pairs=self.linking is not None)
 
     def _accept(self, row: RowMapping, written: Written, part: Path) -> dict[str, Any]:
         if (row["session_number"], written.uid) in self.taken:
@@ -204,6 +223,8 @@ class _Worker:
         self.taken.add((row["session_number"], written.uid))
         final = part.with_name(f"{written.uid}.dcm")
         replace_part(part, final)
+        if written.pairs is not None:
+            self.pairs.add(written.pairs)
         result = written.result
         return {
             "disposition": "pending",

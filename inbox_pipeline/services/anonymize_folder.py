@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
 
-from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
+from inbox_pipeline.deid.pseudonyms import Keys
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
@@ -72,6 +72,8 @@ LEDGER_MEMBERS = (
     "scan",
     "sop_instance_uid",
     "deleted_at",
+    "warnings",
+    "identifiers",
 )
 
 Stop = tuple[str, Mapping[str, object]] | None
@@ -83,7 +85,8 @@ class Order:
 
     `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
     UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect; `policy`
-    follows the scripts, None is policy `none`; `pairs` asks what became of each UID and PatientID.
+    follows the scripts, None is policy `none`, under which `strict_identifiers` holds what still holds identifiers;
+    `pairs` asks what became of each UID and PatientID.
     """
 
     source: Path
@@ -96,6 +99,7 @@ class Order:
     key: bytes | None = None
     strict_script: bool = False
     policy: KeyedPolicy | None = None
+    strict_identifiers: bool = False
     pairs: bool = False
 
 
@@ -147,8 +151,8 @@ def _asked(order: Order) -> ImportParameters:
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
     with open_folder(_real(order.source)) as folder:
-        pseudonyms = Pseudonyms(order.policy.keys) if order.policy is not None and order.policy.choice.basic else None
-        plan = plan_entries(folder, entries(folder, None), asked, grouping, pseudonyms)
+        profile = order.policy.profile() if order.policy is not None and order.policy.choice.basic else None
+        plan = plan_entries(folder, entries(folder, None), asked, grouping, profile)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 
@@ -160,7 +164,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         target=order.target,
         scripts=order.scripts,
         strict=order.strict_script,
-        policy=order.policy or KeyedPolicy(PolicyChoice(), Keys.derived(grouping.subkey, order.project)),
+        policy=order.policy or _policy_none(order, grouping),
         key=order.key or token_bytes(32),
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},
@@ -168,6 +172,12 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         bearers=bearers_of([found[task.row_id] for task in tasks]),
         pairs=order.pairs,
     )
+
+
+def _policy_none(order: Order, grouping: Secret) -> KeyedPolicy:
+    """Policy `none` asks its keys for nothing."""
+    choice = PolicyChoice(strict_identifiers=order.strict_identifiers)
+    return KeyedPolicy(choice, Keys.derived(grouping.subkey, order.project))
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.intake.identify import identify
+from inbox_pipeline.intake.identify import Identity, identify
 from inbox_pipeline.intake.labels import scan_label
 from inbox_pipeline.intake.modalities import known_modality
-from inbox_pipeline.intake.pseudonymous import gives_away, pseudonymous
+from inbox_pipeline.intake.pseudonymous import pseudonymous
 from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, identifies
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.store.fresh import FRESH
 from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
@@ -45,12 +46,12 @@ _FACTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a scan must know of the request: explicit labels, the key for identifiers, and pseudonyms if labels are."""
+    """What a scan must know of the request: explicit labels, the key for identifiers, and what cleans if anything."""
 
     subject_label: str | None
     session_label: str | None
     secret: Secret
-    pseudonyms: Pseudonyms | None = None
+    profile: Profile | None = None
 
 
 def open_folder(real_path: bytes) -> InboxFolder:
@@ -98,17 +99,20 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     except NotReadable as error:
         return ended(_CODES.get(error.code, error.code))
     uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    return _facts(header, asked) if all(uids) else ended("missing_uid")
-
-
-def _facts(header: Header, asked: Asked) -> dict[str, Any]:
+    if not all(uids):
+        return ended("missing_uid")
     identity = identify(header, asked.subject_label, asked.session_label)
-    given_away = asked.pseudonyms is not None and gives_away(identity, header)
-    if asked.pseudonyms is not None:
-        identity = pseudonymous(identity, header, asked.pseudonyms)
+    if asked.profile is None:
+        return _facts(header, identity, asked.secret)
+    given_away = identifies(identity, header, stream, entry.size, asked.profile)
+    facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
+    return facts | (ended(GIVEN_AWAY) if given_away else {})
+
+
+def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]:
     number = header.instance_number
-    return (ended("label_identifies") if given_away else {}) | {
-        **header_keys(header, asked.secret),
+    return {
+        **header_keys(header, secret),
         "modality": known_modality(header.modality),
         "scan_label_asked": scan_label(header.series_number, header.series_instance_uid or ""),
         "instance_number": number if number is not None and abs(number) <= LARGEST_INSTANCE_NUMBER else None,

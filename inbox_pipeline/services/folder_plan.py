@@ -10,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
 from inbox_pipeline.services.examine import Asked, examine
 from inbox_pipeline.services.grouping import facts, judge, plan_rows
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
 from inbox_pipeline.store.inbox import Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
@@ -51,18 +52,19 @@ def plan_entries(
     covered: Iterable[Entry],
     asked: ImportParameters,
     grouping: Secret,
-    pseudonyms: Pseudonyms | None = None,
+    profile: Profile | None = None,
 ) -> FolderPlan:
     """Scan and validate entries of a folder.
 
-    `grouping` makes the keys that group files, good for this one call; with `pseudonyms`, labels that nobody chose are
-    those.
+    `grouping` makes the keys that group files, good for this one call; with a `profile`, labels that nobody chose are
+    pseudonyms.
     """
-    labels = Asked(asked.subject_label, asked.session_label, grouping, pseudonyms)
+    labels = Asked(asked.subject_label, asked.session_label, grouping, profile)
     found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
     rows = [row for row in found if row["disposition"] == "pending"]
     studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
     verdicts, _ = judge(folder, rows, {}, lambda: None)
+    verdicts |= concerned((row for row in found if row["reason"] == GIVEN_AWAY), rows)
     if studies:
         verdicts = {row["id"]: ONE_LABEL for row in rows}
     for row_id, reason in verdicts.items():

@@ -210,6 +210,11 @@ class ProfilePass:
     def _stop(self) -> Stopped:
         return Stopped(self._decision.reason or "", self._decision.detail)
 
+    def is_identifier(self, text: str) -> bool:
+        """Return whether a folded text is one of the original's identifiers, whole, in any spelling."""
+        known = (*self._identifiers.patterned, *self._identifiers.days)
+        return text in self._identifiers.uids or any(one.pattern.fullmatch(text) for one in known)
+
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""
         for tag in META_REMOVED.intersection(map(int, dataset.file_meta.keys())):

@@ -59,7 +59,8 @@ def set_project(site: Site, actor: str, project_id: str, **changes: Any) -> dict
         actor: login of the person who asks.
         project_id: the project, matched without case.
         changes: `title`, `prearchive_code` (0, 4, 5), `policy`, `options`, `strict_identifiers`, `strict_script`,
-            `script_enabled`, `sweep`, `sweep_user` (login), `quiet_seconds`; those that are None stay as they are.
+            `script_enabled`, `linking_table`, `sweep`, `sweep_user` (login), `quiet_seconds`; those that are None stay
+            as they are.
 
     Raises:
         Rejected: `project_not_found`, `parameter_invalid`, `user_not_found`.

@@ -162,6 +162,7 @@ def reopen(connection: Connection, row: RowMapping) -> None:
         connection,
         row["id"],
         steps_done=0,
+        checks=None,
         outcome=None,
         reason=None,
         verdict=None,

@@ -12,6 +12,7 @@ from typing import Any
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.services.examine import Asked, ended, entries, examine, open_folder
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import ledger, requests
 from inbox_pipeline.store.fresh import FRESH
@@ -33,8 +34,8 @@ def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
     if row is None:
         raise Rejected("request_not_found", "The request is gone.", "")
     choice = PolicyChoice.of(row)
-    pseudonyms = pseudonyms_of(site.secret, row["project_id"]) if choice.basic else None
-    asked = Asked(row["subject_label"], row["session_label"], site.secret, pseudonyms)
+    profile = Profile(choice, pseudonyms_of(site.secret, row["project_id"])) if choice.basic else None
+    asked = Asked(row["subject_label"], row["session_label"], site.secret, profile)
     found = set()
     fresh: list[dict[str, Any]] = []
     again: list[dict[str, Any]] = []

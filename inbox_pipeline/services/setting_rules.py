@@ -26,7 +26,7 @@ SITE_DEFAULTS = {
     "strict_script": "false",
     "url_hosts": "",
 }
-SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep"})
+SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep", "linking_table"})
 PROJECT_SETTINGS = frozenset(
     {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
 )

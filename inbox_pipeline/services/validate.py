@@ -18,6 +18,7 @@ from inbox_pipeline.intake.sessions import (
     PlannedSession,
     studies_under_one_label,
 )
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.grouping import Row, facts, judge, plan_rows
 from inbox_pipeline.services.site import Site
@@ -33,6 +34,7 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
         rows = ledger.pending(connection, request_id)
+        given_away = ledger.with_reason(connection, request_id, GIVEN_AWAY)
         committed = ledger.committed_digests(connection, request_id)
         numbers = [
             planned["number"]
@@ -45,6 +47,7 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     _refuse_one_label(site, request_id, rows, request["session_label"])
     with open_folder(request["source_path"]) as folder:
         verdicts, digests = judge(folder, rows, committed, check)
+        verdicts |= concerned(given_away, rows)
         kept = [row for row in rows if row["id"] not in verdicts]
         sessions = plan_rows(folder, kept, destination)
     _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions)

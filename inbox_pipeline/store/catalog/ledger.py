@@ -63,6 +63,18 @@ def bearers(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     return connection.execute(query.order_by(ledger.c.source_path)).mappings().all()
 
 
+def committed(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return the rows whose files a request has committed, in path order."""
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
+    return connection.execute(sa.select(ledger).where(here).order_by(ledger.c.source_path)).mappings().all()
+
+
+def with_reason(connection: Connection, request_id: int, reason: str) -> Sequence[RowMapping]:
+    """Return the study and patient keys of the files that have a reason."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.reason == reason)
+    return connection.execute(sa.select(ledger.c.study_key, ledger.c.patient_key).where(here)).mappings().all()
+
+
 def staged(connection: Connection, request_id: int, number: int) -> Sequence[RowMapping]:
     """Return the staged rows of one of a request's sessions, by scan and name."""
     here = (ledger.c.request_id == request_id) & (ledger.c.session_number == number)

@@ -101,6 +101,7 @@ projects = sa.Table(
     sa.Column("strict_identifiers", sa.Boolean, nullable=False, default=False),
     sa.Column("strict_script", sa.Boolean, nullable=False, default=False),
     sa.Column("script_enabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("linking_table", sa.Boolean, nullable=False, default=False),
     sa.Column("sweep", sa.Boolean, nullable=False, default=False),
     sa.Column("sweep_user", sa.String(64)),
     sa.Column("quiet_seconds", sa.Float),
@@ -148,6 +149,7 @@ requests = sa.Table(
     sa.Column("policy", sa.String(16)),
     sa.Column("options", sa.Text),
     sa.Column("strict_identifiers", sa.Boolean),
+    sa.Column("checks", sa.JSON(none_as_null=True)),
     sa.Column("auto_archive", sa.Boolean),
     sa.Column("cleanup", sa.Boolean, nullable=False, default=False),
     sa.Column("cleanup_state", sa.String(16), nullable=False, default="off"),
@@ -173,8 +175,9 @@ requests = sa.Table(
     sa.Column("finished_at", UtcDateTime),
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
-the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `fruitless`
-counts attempts in a row that ended by an expired lease with no file made durable."""
+the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
+counts of what was proved of the committed files; `fruitless` counts attempts in a row that ended by an expired lease
+with no file made durable."""
 
 attempts = sa.Table(
     "attempts",
