@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inbox_pipeline.deid.pseudonyms import Pseudonyms
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
@@ -47,21 +46,18 @@ def labels_asked(subject: str | None, session: str | None) -> ImportParameters:
 
 
 def plan_entries(
-    folder: InboxFolder,
-    covered: Iterable[Entry],
-    asked: ImportParameters,
-    grouping: Secret,
-    pseudonyms: Pseudonyms | None = None,
+    folder: InboxFolder, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret
 ) -> FolderPlan:
-    """Scan and validate entries of a folder.
+    """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
+    labels = Asked(asked.subject_label, asked.session_label, grouping)
+    return plan_examined(folder, (examine(folder, entry, labels) for entry in covered), asked.session_label)
 
-    `grouping` makes the keys that group files, good for this one call; with `pseudonyms`, labels that nobody chose are
-    those.
-    """
-    labels = Asked(asked.subject_label, asked.session_label, grouping, pseudonyms)
-    found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
+
+def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
+    """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
+    found = [{"id": n, **row} for n, row in enumerate(examined)]
     rows = [row for row in found if row["disposition"] == "pending"]
-    studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
+    studies = studies_under_one_label((facts(row) for row in rows), session_label)
     verdicts, _ = judge(folder, rows, {}, lambda: None)
     if studies:
         verdicts = {row["id"]: ONE_LABEL for row in rows}
