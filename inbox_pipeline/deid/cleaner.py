@@ -353,13 +353,14 @@ class _Pass:
         found = {element.tag: element for element in elements}
         charset = _part(item, found.get(_CHARSET)) if _CHARSET in found else around.charset
         place = self._memory.place(parent, item.layout, charset, around.depth + 1)
-        override = self._content_action(item, found) if tree else None
-        if override is Action.REMOVE and not kept:
+        override = self._content_action(item, found) if tree or _VALUE_TYPE in found else None
+        if tree and override is Action.REMOVE and not kept:
             return None, False
         blocks, parts, stays = Blocks(self._actions, self._memory.private), [], True
         scheme = decode(_part(item, found.get(_SCHEME)), b"") if _CODE_MEANING in found else ""
         for element in elements:
-            same, treated = self._member(item, element, place, kept, blocks, override, scheme)
+            valued = override if tree or element.tag in _CONTENT_VALUES else None
+            same, treated = self._member(item, element, place, kept, blocks, valued, scheme)
             stays &= same
             parts.append((element.tag, item.data[element.start : element.end] if same else treated))
         unused = blocks.unused()

@@ -113,7 +113,9 @@ class Reference:
         self.result.add_new(METHOD_CODES, "SQ", Sequence(present))
         return self.result
 
-    def level(self, dataset: Dataset, parent: int, kept: Mapping[int, Any], override: Action | None) -> None:
+    def level(
+        self, dataset: Dataset, parent: int, kept: Mapping[int, Any], override: Action | None, tree: bool = False
+    ) -> None:
         used = set()
         creators = {tag: plain(dataset, tag) for tag in map(int, dataset.keys()) if is_creator(tag)}
         for tag in sorted(map(int, dataset.keys())):
@@ -130,19 +132,19 @@ class Reference:
                 if action is not Action.REMOVE:
                     used.add(block)
             else:
-                action = self.public_action(dataset, tag, parent, override)
+                action = self.public_action(dataset, tag, parent, override, tree)
             self.element(dataset, tag, parent, action, within)
         for tag in creators.keys() - used:
             del dataset[tag]
 
-    def public_action(self, dataset: Dataset, tag: int, parent: int, override: Action | None) -> Action:
+    def public_action(self, dataset: Dataset, tag: int, parent: int, override: Action | None, tree: bool) -> Action:
         if override is not None and tag in CONTENT_VALUES:
             kind = CONTENT_VALUES[tag]
             fits = {Action.TEXT: {"TEXT"}, Action.SHIFT: {"DATE", "DATETIME", "TIME"}}.get(override, set())
             if override in {Action.KEEP, Action.DUMMY, Action.REMOVE} or kind in fits:
                 return override
             return self.policy.content_action("", "", kind)
-        if override is not None and tag == CONTENT:
+        if tree and tag == CONTENT:
             return Action.TREE
         if not parent:
             return self.actions.at_root(tag)
@@ -169,9 +171,10 @@ class Reference:
             within = kept.get(number, NOTHING)
             if action not in BY_ITEMS and not within:
                 continue
-            override = self.tree_action(item) if action is Action.TREE else None
-            if override is not Action.REMOVE or within:
-                self.level(item, tag, within, override)
+            tree = action is Action.TREE
+            override = self.tree_action(item) if tree or 0x0040A040 in item else None
+            if not tree or override is not Action.REMOVE or within:
+                self.level(item, tag, within, override, tree)
                 new.append(item)
         dataset[tag] = DataElement(tag, "SQ", Sequence(new))
 

@@ -235,6 +235,24 @@ def test_content_items_are_cleaned_by_value_type(shape) -> None:
     assert str(got[-1].ContentSequence[0].PersonName).startswith("Anonymized^")
 
 
+def test_content_items_outside_of_a_tree_lose_their_values_only() -> None:
+    steps = [
+        content("TEXT", TextValue="Zork said MR99 ok"),
+        content("PNAME", PersonName="Zork^Reader"),
+        content("DATETIME", ("111", "99Z"), DateTime="20200102"),
+        content("TEXT", ("121031", "DCM"), TextValue="19590101"),
+    ]
+    specimen = item(SpecimenPreparationSequence=[item(SpecimenPreparationStepContentItemSequence=steps)])
+    out = run(part10(instance(SpecimenDescriptionSequence=[specimen])))
+    [got] = read(out).SpecimenDescriptionSequence[0].SpecimenPreparationSequence
+    text, person, moment, birth = got.SpecimenPreparationStepContentItemSequence
+    assert text.TextValue == " said  ok"
+    assert str(person.PersonName).startswith("Anonymized^")
+    assert moment.DateTime not in ("20200102", "")
+    assert "19590101" not in str(birth)
+    assert [each.ValueType for each in (text, person, moment, birth)] == ["TEXT", "PNAME", "DATETIME", "TEXT"]
+
+
 def test_nesting_beyond_the_limit_is_refused() -> None:
     deep = b""
     for _ in range(101):

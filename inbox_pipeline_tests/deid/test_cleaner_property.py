@@ -72,7 +72,13 @@ SEQUENCES = (
     [0x0040A730] * 60 + [tag for tag in SEQUENCES if not 0x52 <= tag >> 24 < 0x70] + [0x0040A043, 0x00081140] * 20
 )
 SAFE = [*sorted({creator for _, creator, _ in safe_private()})[:20], "NOBODY KNOWS"]
-SAFE_PLACES = sorted(place for place, vr in safe_private().items() if place[1] in SAFE and vr in {*VALUES, "SQ"})
+DISPUTED = {(0x01F1, "ELSCINT1", 0x26), (0x2001, "Philips Imaging DD 001", 0x55)}
+"""Where pydicom's private dictionary names a VR of another width than the table does."""
+SAFE_PLACES = sorted(
+    place
+    for place, vr in safe_private().items()
+    if place[1] in SAFE and vr in {*VALUES, "SQ"} and place not in DISPUTED
+)
 
 
 @st.composite
@@ -153,7 +159,7 @@ def both_roads(policy: Policy, data: bytes) -> tuple[bytes, bytes]:
 
 
 @given(dataset=data_sets(), policy=policies(), syntax=st.sampled_from(SYNTAXES), open_ended=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_cleaner_does_what_the_reference_does(
     dataset: Dataset, policy: Policy, syntax: str, open_ended: bool
 ) -> None:
@@ -209,7 +215,7 @@ VRS = [vr.encode() for vr in VALUES] + [b"SQ"]
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_mutations_are_refused_or_leave_nothing_planted(draw: st.DataObject) -> None:
     which = draw.draw(st.integers(0, len(BASES) - 1))
     data = bytearray(BASES[which])

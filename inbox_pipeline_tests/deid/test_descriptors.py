@@ -175,7 +175,7 @@ identifying = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(WANTED), st.sampled_from(LABELLED), identifying, st.sampled_from(WANTED), st.sampled_from(" _-;^/")
 )
@@ -191,7 +191,7 @@ def test_what_identifies_goes_from_between_what_is_wanted(
             assert not [part for part in re.findall(r"\d{3,}|[^\W\d_]{4,}", value) if fold(part) in fold(result)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(["{f}", "{g} {f}", "{f}, {g}", "{f}{g}", "{F}_{G}", "{f}^{g}", "{G}", "{f}01", "X{f}", "{G}{F}"]),
     st.sampled_from(WANTED), st.sampled_from(["_", " ", "^", "-", ".", " - ", ", "]),

@@ -249,7 +249,7 @@ def test_names_of_rules_are_made_unique() -> None:
 
 @pytest.mark.parametrize("convert", [import_ctp, import_deid])
 @given(pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_given_is_converted_or_refused(convert: Any, pieces: list[str]) -> None:
     imported = convert("".join(pieces), "x")
     if imported.rules:

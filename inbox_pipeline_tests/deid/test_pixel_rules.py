@@ -185,7 +185,7 @@ def test_the_documentation_names_every_kind_at_risk(name: str) -> None:
 
 
 @given(pieces=st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_given_is_read_or_refused(pieces: list[str]) -> None:
     try:
         read_rules(HEAD + "".join(pieces))

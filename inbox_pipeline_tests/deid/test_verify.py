@@ -128,7 +128,7 @@ def amid_bytes(dataset: Dataset, text: str) -> str:
 PLACES = (in_text, in_name, nested, in_private, in_unknown, in_utf_16, in_private_sequence, amid_bytes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(PLANTS)), st.sampled_from(PLACES), st.sampled_from([*LAYOUTS]), st.booleans())
 def test_a_plant_is_found_anywhere(
     text: str, place: Callable[[Dataset, str], str], syntax: str, delimited: bool
@@ -147,7 +147,7 @@ def test_nothing_is_found_in_a_clean_output(syntax: str) -> None:
     assert KEYED.residuals([header(clean(), syntax)]) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(PLANTS)), st.sampled_from([in_text, in_name, nested, in_private, in_unknown]))
 def test_digests_find_what_stands_by_itself(text: str, place: Callable[[Dataset, str], str]) -> None:
     dataset = clean()

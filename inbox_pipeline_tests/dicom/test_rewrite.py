@@ -361,7 +361,7 @@ def test_method_codes_are_appended() -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mutated_files_are_refused_or_rewritten_readably(draw: st.DataObject) -> None:
     data = bytearray(_MUTANT)
     for _ in range(draw.draw(st.integers(1, 3))):
@@ -382,7 +382,7 @@ _KEYWORDS = ["PatientName", "PatientID", "StudyDescription", "PatientComments", 
     syntax=st.sampled_from(SYNTAXES),
     undefined_lengths=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_edit_gives_what_pydicom_gives(edits: dict[str, str | None], syntax: str, undefined_lengths: bool) -> None:
     def edit(dataset: Dataset) -> None:
         for keyword, text in edits.items():
