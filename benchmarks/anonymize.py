@@ -9,9 +9,10 @@ deid==0.4.13 dcmanon==0.3.1`), kept apart from this project's; DCMTK's dcmodify 
 is not there is not measured, and said so.
 
 Every tool takes its turn in every round, with one process and with two. CPU is that of the whole tree of processes
-(wait4), memory the largest process's; both from the kernel. A tool's start is a run on one small file, subtracted from
-wall and CPU and shown by itself. Files are counted after every run, an output of every tool is looked at, and one that
-leaves files out is never the best. This process stays small, since a child's memory counts from its parent's.
+(wait4), memory the largest process's; both from the kernel. A tool's start is a run on one small file just before,
+subtracted from wall and CPU and shown by itself. Files are counted after every run, an output of every tool is looked
+at, and one that leaves files out is never the best. This process stays small, since a child's memory counts from its
+parent's.
 """
 
 from __future__ import annotations
@@ -144,11 +145,12 @@ def one_file(place: Place) -> Place:
 def measure_set(place: Place, tools: Sequence[str], rounds: int) -> dict[str, Any]:
     """Measure one set, and look at what came out in the first round."""
     alone = one_file(place)
-    starts = {key: [turn(key[0], alone, key[1]) for _ in range(min(rounds, 3))] for key in _keys(tools)}
+    starts: dict[tuple[str, int], list[Run]] = {key: [] for key in _keys(tools)}
     runs: dict[tuple[str, int], list[Run]] = {key: [] for key in _keys(tools)}
     looked: dict[str, Any] = {}
     for _ in range(rounds):
         for (tool, jobs), past in runs.items():
+            starts[tool, jobs].append(turn(tool, alone, jobs))
             past.append(turn(tool, place, jobs))
             print(f"{place.source.name} {tool} x{jobs}: {past[-1]}", file=sys.stderr)
             if tool not in looked:
@@ -305,8 +307,8 @@ def at_least(value: float, target: float) -> dict[str, Any]:
 
 
 def at_most(value: float, target: float) -> dict[str, Any]:
-    """A verdict."""
-    return {"reached": round(value, 2), "at_most": target, "is": value <= target}
+    """A verdict; what is not above zero has not been measured, for the set was too small or the machine too busy."""
+    return {"reached": round(value, 2), "at_most": target, "is": 0 < value <= target}
 
 
 def table(sets: dict[str, Any]) -> str:

@@ -59,11 +59,6 @@ class Settings(BaseModel):
         return self.home / "admin-password"
 
     @property
-    def pixel_rules_file(self) -> Path:
-        """The site's device rules for pixels (docs/pixels.md), if it has any."""
-        return self.home / "pixel-rules.yaml"
-
-    @property
     def linking_path(self) -> Path:
         """Folder of the projects' linking tables, apart from everything else."""
         return self.home / "linking"

@@ -156,7 +156,12 @@ def _keyed_policy(
     """
     from inbox_pipeline.deid.pseudonyms import Keys  # noqa: PLC0415 - loads more than --help needs
     from inbox_pipeline.services.folder_worker import KeyedPolicy  # noqa: PLC0415 - as above
-    from inbox_pipeline.services.policies import BASIC, PolicyChoice, options_from  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.policies import (  # noqa: PLC0415 - as above
+        BASIC,
+        PIXEL_RULES_NAME,
+        PolicyChoice,
+        options_from,
+    )
     from inbox_pipeline.services.policies import pixel_rules as read_pixel_rules  # noqa: PLC0415 - as above
     from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
 
@@ -165,7 +170,7 @@ def _keyed_policy(
     choice = PolicyChoice(policy, options_from(given))
     secret = read_secret(secret_file or options.settings().secret_file)
     keys = Keys.derived(secret.subkey, project)
-    return KeyedPolicy(choice, keys, read_pixel_rules(rules or options.settings().pixel_rules_file))
+    return KeyedPolicy(choice, keys, read_pixel_rules(rules or options.home() / PIXEL_RULES_NAME))
 
 
 def project_key(secret_file: Path | None, project: str) -> bytes | None:

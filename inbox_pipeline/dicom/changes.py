@@ -68,9 +68,9 @@ class Changes:
         This is what pydicom's writer does, but words that the edit left alone follow the byte order.
         """
         self._follow_charset()
-        _guarded(0, lambda: _convert_all(self._dataset))
+        guarded(0, lambda: _convert_all(self._dataset))
         if self._layout.little != layout.little:
-            _guarded(0, self._reverse_words)
+            guarded(0, self._reverse_words)
         self._layout = layout
         for tag in sorted(int(tag) for tag, _ in self._dataset.items() if tag & 0xFFFF):
             yield self.encode(self._dataset[tag])
@@ -121,14 +121,14 @@ class Changes:
         """The original element as pydicom writes it. Raises NotWritable if it cannot be converted."""
         if tag in PIXEL_TAGS:  # not kept, since it may be large
             twin = self._make_twin()
-            return _guarded(tag, lambda: _encoded(twin[tag], twin, self._layout))
+            return guarded(tag, lambda: _encoded(twin[tag], twin, self._layout))
         if tag not in self._pristine:
-            self._pristine[tag] = _guarded(tag, lambda: _encoded(self._fresh()[tag], self._fresh(), self._layout))
+            self._pristine[tag] = guarded(tag, lambda: _encoded(self._fresh()[tag], self._fresh(), self._layout))
         return self._pristine[tag]
 
     def encode(self, element: "AnyElement") -> Encoded:
         """An element under the data set's layout and character set. Raises NotWritable."""
-        return _guarded(element.tag, lambda: _encoded(element, self._dataset, self._layout))
+        return guarded(element.tag, lambda: _encoded(element, self._dataset, self._layout))
 
     def _fresh(self) -> "Dataset":
         if self._twin is None:
@@ -167,7 +167,7 @@ def _decode(element: "DataElement", charset: "str | list[str]") -> None:
 
 def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], Encoded]") -> Encoded:
     """The encoding after all nested elements were converted from their raw form."""
-    _guarded(element.tag, lambda: _read_nested(element))
+    guarded(element.tag, lambda: _read_nested(element))
     return encoder(element)
 
 
@@ -194,8 +194,8 @@ def _convert_all(dataset: "Dataset") -> None:
             _convert_all(item)
 
 
-def _guarded(tag: int, work: Callable[[], T]) -> T:
-    """What `work` returns; its errors become NotWritable, since pydicom raises anything and quotes values."""
+def guarded(tag: int, work: Callable[[], T]) -> T:
+    """What `work` returns for an element; its errors become NotWritable: pydicom raises anything and quotes values."""
     name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})" if tag else "the data set"
     try:
         return work()

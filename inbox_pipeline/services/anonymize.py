@@ -23,7 +23,7 @@ from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
 from inbox_pipeline.services.linking import link
 from inbox_pipeline.services.maps import Pairs
-from inbox_pipeline.services.policies import PolicyChoice, pixel_rules, pseudonyms_of
+from inbox_pipeline.services.policies import PIXEL_RULES_NAME, PolicyChoice, pixel_rules, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
@@ -85,7 +85,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
 def _pixel_rules(site: Site) -> Rules:
     """Return the site's device rules. Raises Rejected: `pixel_rules_broken`."""
     try:
-        return pixel_rules(site.settings.pixel_rules_file)
+        return pixel_rules(site.settings.home / PIXEL_RULES_NAME)
     except Rejected as error:
         raise Rejected("pixel_rules_broken", error.sentence, error.hint) from None
 

@@ -32,9 +32,10 @@ from inbox_pipeline.services.folder_plan import (
     Row,
     bearers_of,
     labels_asked,
-    plan_entries,
+    plan_examined,
     variables_of,
 )
+from inbox_pipeline.services.folder_scan import Look, examined
 from inbox_pipeline.services.folder_worker import (
     STORAGE_FAILED,
     FolderWorker,
@@ -150,9 +151,12 @@ def _asked(order: Order) -> ImportParameters:
 
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
-    with open_folder(_real(order.source)) as folder:
-        profile = order.policy.profile() if order.policy is not None and order.policy.choice.basic else None
-        plan = plan_entries(folder, entries(folder, None), asked, grouping, profile)
+    source = _real(order.source)
+    policy = order.policy if order.policy is not None and order.policy.choice.basic else None
+    look = Look(source, asked.subject_label, asked.session_label, grouping, policy)
+    with open_folder(source) as folder:
+        rows = examined(look, folder, entries(folder, None), order.jobs)
+        plan = plan_examined(folder, rows, asked.session_label)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 

@@ -21,9 +21,9 @@ from inbox_pipeline.deid.crossfile import Check, FileFacts, judge
 from inbox_pipeline.deid.policy import METHOD_CODES, Policy
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services import dciodvfy
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.file_facts import look
 from inbox_pipeline.services.policies import PolicyChoice
-from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import ledger, requests
 from inbox_pipeline.store.inbox import InboxFolder

@@ -16,7 +16,6 @@ from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, Plann
 from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
 from inbox_pipeline.services.examine import Asked, examine
 from inbox_pipeline.services.grouping import facts, judge, plan_rows
-from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
 from inbox_pipeline.store.inbox import Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
@@ -48,21 +47,18 @@ def labels_asked(subject: str | None, session: str | None) -> ImportParameters:
 
 
 def plan_entries(
-    folder: InboxFolder,
-    covered: Iterable[Entry],
-    asked: ImportParameters,
-    grouping: Secret,
-    profile: Profile | None = None,
+    folder: InboxFolder, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret
 ) -> FolderPlan:
-    """Scan and validate entries of a folder.
+    """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
+    labels = Asked(asked.subject_label, asked.session_label, grouping)
+    return plan_examined(folder, (examine(folder, entry, labels) for entry in covered), asked.session_label)
 
-    `grouping` makes the keys that group files, good for this one call; with a `profile`, labels that nobody chose are
-    pseudonyms.
-    """
-    labels = Asked(asked.subject_label, asked.session_label, grouping, profile)
-    found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
+
+def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
+    """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
+    found = [{"id": n, **row} for n, row in enumerate(examined)]
     rows = [row for row in found if row["disposition"] == "pending"]
-    studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
+    studies = studies_under_one_label((facts(row) for row in rows), session_label)
     verdicts, _ = judge(folder, rows, {}, lambda: None)
     verdicts |= concerned((row for row in found if row["reason"] == GIVEN_AWAY), rows)
     if studies:

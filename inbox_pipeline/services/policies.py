@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BASIC, NONE = "basic", "none"
 NO_OPTIONS = "none"
+PIXEL_RULES_NAME = "pixel-rules.yaml"
+"""The site's device rules for pixels (docs/pixels.md), if it has any; a file in HOME."""
 
 
 @dataclass(frozen=True)

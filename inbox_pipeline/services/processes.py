@@ -20,13 +20,16 @@ _TASKS = Path("/proc/self/task")
 
 
 def helpers_context() -> ForkContext | SpawnContext:
-    """Return how helpers are started.
+    """Return how helpers are started: as copies of this process, or afresh."""
+    return get_context("fork") if copies() else get_context("spawn")
 
-    A process with one thread is copied, which costs next to nothing, since all is loaded; one with several threads must
-    not be, because a copy has the locks that the others held, so helpers begin afresh.
+
+def copies() -> bool:
+    """Return whether helpers are copies, which cost next to nothing, since all is loaded.
+
+    Only a process with one thread is copied: a copy of another has the locks that its other threads held.
     """
-    single = _TASKS.is_dir() and len(list(_TASKS.iterdir())) == 1
-    return get_context("fork") if single else get_context("spawn")
+    return _TASKS.is_dir() and len(list(_TASKS.iterdir())) == 1
 
 
 def end_with_parent() -> None:

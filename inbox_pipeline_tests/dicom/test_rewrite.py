@@ -421,3 +421,11 @@ def test_a_character_set_that_cannot_be_looked_up_is_unparsable() -> None:
     data = part10(instance()).replace(b"ISO_IR 100", b"\x00SO_IR 100")
     with pytest.raises(NotReadable):
         run(data, default_script)
+
+
+def test_a_meta_element_that_nobody_can_write_is_refused() -> None:
+    plain = part10(instance())
+    strange = b"\x02\0\x12\x44AI\2\0ab"
+    at = plain.index(b"\x08\0\x05\0CS")
+    with pytest.raises(NotWritable, match="0002"):
+        run(plain[:at] + strange + plain[at:])

@@ -50,8 +50,14 @@ class Victim:
         writes = began_to_write(process, folder / "whole")
         assert process.wait() == 0
         self._seconds, self._writing = time.monotonic() - began, time.monotonic() - writes
-        self._whole = digests(folder / "whole")
-        assert len(self._whole) == FILES
+        self.whole = digests(folder / "whole")
+        assert len(self.whole) == FILES
+
+    def written_by(self, jobs: int) -> dict[str, str]:
+        """The digests of what a run with so many processes writes, by path; nobody kills it."""
+        out = self._folder / f"jobs{jobs}"
+        assert self._started(out, jobs).wait() == 0
+        return digests(out)
 
     def kill(self, number: int, jobs: int, chance: random.Random) -> Killed:
         """Run the command anew and kill it: one in eight times anywhere, else while it writes."""
@@ -67,7 +73,7 @@ class Victim:
         orphans = len(left(mark, ORPHAN_SECONDS))
         found = digests(out)
         named = {path: digest for path, digest in found.items() if path.endswith(".dcm")}
-        partial = [path for path, digest in named.items() if self._whole.get(path) != digest]
+        partial = [path for path, digest in named.items() if self.whole.get(path) != digest]
         strange = [path for path in found if path not in named and not path.endswith(".part")]
         return Killed(running, len(named), partial, strange, orphans)
 

@@ -15,3 +15,8 @@ def test_a_kill_leaves_whole_files_and_no_process(tmp_path: Path) -> None:
     found = [victim.kill(number, 1 + number % 2, chance) for number in range(KILLS)]
     assert [(one.partial, one.strange, one.orphans) for one in found] == [([], [], 0)] * KILLS
     assert any(one.running for one in found)
+
+
+def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
+    victim = Victim(tmp_path)
+    assert victim.written_by(2) == victim.whole
