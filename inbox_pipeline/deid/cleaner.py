@@ -69,6 +69,8 @@ _STANDARD_SCHEMES = frozenset(
     )
 )
 """Coding schemes whose meanings are taken from a published list (PS3.16 section 8)."""
+_NEVER_EMPTY = (_CODE_MEANING, 0x0040A160)
+"""Texts of Type 1 in every IOD, whatever the table says of them: a code's meaning, the value of a content item."""
 _TEXT_VRS = frozenset((b"AE", b"CS", b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UR", b"UT"))
 _ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _BY_ITEMS = (Action.ITEMS, Action.TREE, Action.KEEP, Action.UID, Action.SHIFT, Action.AGE)
@@ -292,7 +294,8 @@ class _Pass:
     def _value(self, action: Action, tag: int, vr: bytes, data: bytes, place: _Place) -> bytes | None:
         """Return the new value of an element that is no sequence; None to leave the element out.
 
-        A value that the action cannot treat gets the basic action.
+        A value that the action cannot treat gets the basic action, a text of which nothing is left a dummy where it may
+        not be empty.
         """
         if action is Action.REMOVE:
             return None
@@ -302,11 +305,20 @@ class _Pass:
             return self._dummy(tag, vr, data, place)
         text = decode(data, place.charset, name=vr == b"PN")
         new = self._text(action, tag, text)
-        if new is not None:
-            return data if new == text else padded(encode(new, place.charset), vr)
-        basic = Policy.of(()).actions(self._instance.sop_class_uid)
-        fallback = basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
+        if new == text:
+            return data
+        if new is not None and (new.strip() or not self._needs_value(tag, place)):
+            return padded(encode(new, place.charset), vr)
+        fallback = Action.DUMMY if new is not None else self._basic(tag, place)
         return {Action.EMPTY: b"", Action.DUMMY: self._dummy(tag, vr, data, place)}.get(fallback)
+
+    def _needs_value(self, tag: int, place: _Place) -> bool:
+        return tag in _NEVER_EMPTY or self._basic(tag, place) is Action.DUMMY
+
+    def _basic(self, tag: int, place: _Place) -> Action:
+        """Return what the profile does to an element without any option."""
+        basic = Policy.of(()).actions(self._instance.sop_class_uid)
+        return basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
 
     def _text(self, action: Action, tag: int, text: str) -> str | None:
         """Return the new text of an element; None for a value that the action cannot treat."""

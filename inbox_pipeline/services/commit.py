@@ -117,11 +117,18 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows:
 
 
 def _complete_tree(staging: Staging, number: int, rows: Sequence[RowMapping]) -> str:
-    """Write each scan's catalog, drop what the ledger does not know, sync, and return the manifest's digest."""
+    """Write each scan's catalog, drop what the ledger does not know, sync, and return the manifest's digest.
+
+    Raises:
+        Rejected: `commit_lost`.
+    """
     manifest: dict[str, str] = {}
     for scan_label, files in groupby(rows, key=lambda row: row["scan_label"]):
         manifest |= _complete_scan(staging.scan_path(number, scan_label), scan_label, list(files))
-    staging.drop(number, staging.files(number) - manifest.keys())
+    present = staging.files(number)
+    if not manifest.keys() <= present:
+        raise _commit_lost("A staged file vanished before its commit.")
+    staging.drop(number, present - manifest.keys())
     staging.sync()
     return archive.manifest_digest(manifest.items())
 
@@ -221,11 +228,13 @@ def _show(site: Site, staging: Staging, plan: RowMapping, intent: Intent) -> Non
     if not staging.path.exists():
         raise lost(staging.request_id)
     if not final.exists() or archive.manifest_digest(archive.read_manifest(final)) != intent.manifest_digest:
-        raise Rejected(
-            "commit_lost",
-            "A staged session vanished before its commit, or what lies at its place is not what was staged.",
-            "Check who else writes to the staging, archive and prearchive folders.",
+        raise _commit_lost(
+            "A staged session vanished before its commit, or what lies at its place is not what was staged."
         )
+
+
+def _commit_lost(sentence: str) -> Rejected:
+    return Rejected("commit_lost", sentence, "Check who else writes to the staging, archive and prearchive folders.")
 
 
 def _write_rows(

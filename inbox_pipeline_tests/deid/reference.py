@@ -35,6 +35,7 @@ CONTENT_VALUES = {
 }
 STANDARD_SCHEMES = {"DCM", "SCT", "SRT", "SNM3", "99SDM", "LN", "UCUM", "RADLEX", "FMA", "UMLS", "MDC", "I9C", "I10"}
 STANDARD_SCHEMES |= {"NCIt", "ISO3166_1"}
+NEVER_EMPTY = {CODE_MEANING, 0x0040A160}
 BYTE_VRS = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 NUMBER_VRS = {"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"}
 BY_ITEMS = {Action.ITEMS, Action.TREE, Action.KEEP, Action.UID, Action.SHIFT, Action.AGE}
@@ -185,9 +186,12 @@ class Reference:
     def value(self, dataset: Dataset, element: DataElement, parent: int, action: Action) -> None:
         tag, text = int(element.tag), text_of(element.value)
         new: Any = self.text(action, tag, text)
+        actions = Policy.of([]).actions(self.sop_class)
+        basic = actions.within(parent, tag) if parent else actions.at_root(tag)
         if new is None and action not in {Action.EMPTY, Action.DUMMY}:
-            basic = Policy.of([]).actions(self.sop_class)
-            action = basic.within(parent, tag) if parent else basic.at_root(tag)
+            action = basic
+        if new is not None and not new.strip() and (basic is Action.DUMMY or tag in NEVER_EMPTY):
+            new, action = None, Action.DUMMY
         if new is None and action is Action.EMPTY:
             new = ""
         elif new is None and action is Action.DUMMY:

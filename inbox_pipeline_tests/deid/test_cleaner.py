@@ -203,7 +203,23 @@ def code(scheme: str, value: str = "T-1") -> Dataset:
 def test_meanings_of_private_schemes_are_cleaned() -> None:
     dataset = instance(ProcedureCodeSequence=[code("99ZZ"), code("SCT"), item(CodeMeaning="Zork")])
     private, standard, nameless = cleaned(dataset).ProcedureCodeSequence
-    assert (private.CodeMeaning, standard.CodeMeaning, nameless.CodeMeaning) == (" knee", "Zork knee", "")
+    assert (private.CodeMeaning, standard.CodeMeaning) == (" knee", "Zork knee")
+    assert "Zork" not in nameless.CodeMeaning
+
+
+def test_a_text_that_may_not_be_empty_gets_a_dummy_when_nothing_is_left() -> None:
+    got = cleaned(
+        instance(
+            StudyDescription="Zork",
+            StructureSetLabel="Zork",
+            ContentSequence=[content("TEXT", TextValue="Zork")],
+            ProcedureCodeSequence=[item(CodeMeaning="Zork")],
+        )
+    )
+    assert not got.StudyDescription
+    for text in (got.StructureSetLabel, got.ContentSequence[0].TextValue, got.ProcedureCodeSequence[0].CodeMeaning):
+        assert text
+        assert "Zork" not in text
 
 
 def content(value_type: str, concept: tuple[str, str] = ("Z", "99Z"), **more: object) -> Dataset:
