@@ -78,6 +78,9 @@ LEDGER_MEMBERS = (
     "identifiers",
 )
 
+REPORTED = ("source_path", "disposition", "reason", "detail", "bytes", "number", "subject_label", "session", "scan")
+"""What the plan says of a file that is told at the end."""
+
 Stop = tuple[str, Mapping[str, object]] | None
 
 
@@ -134,7 +137,9 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
     found, sessions, stop = _plan(order, asked, grouping)
-    pairs = _rewrite_all(_share(order, found, sessions, grouping, follows), order.jobs, found, progress)
+    share = _share(order, found, sessions, grouping, follows)
+    _forget_plan(found)
+    pairs = _rewrite_all(share, order.jobs, found, progress)
     return _result(order, found, sessions, stop, pairs)
 
 
@@ -188,6 +193,12 @@ def _policy_none(order: Order, grouping: Secret) -> KeyedPolicy:
     """Policy `none` asks its keys for nothing."""
     choice = PolicyChoice(strict_identifiers=order.strict_identifiers)
     return KeyedPolicy(choice, Keys.derived(grouping.subkey, order.project))
+
+
+def _forget_plan(found: list[Row]) -> None:
+    """Leave in the rows only what the report tells: there may be very many."""
+    for number, row in enumerate(found):
+        found[number] = {name: row[name] for name in REPORTED if name in row}
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
