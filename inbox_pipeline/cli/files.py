@@ -210,5 +210,6 @@ def _progress(done: int, total: int) -> None:
 
 def _write_report(path: Path, result: Result) -> None:
     part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(f"{json.dumps(row)}\n" for row in result.rows), encoding="ascii")
+    with part.open("w", encoding="ascii") as file:
+        file.writelines(f"{json.dumps(row)}\n" for row in result.rows)
     part.replace(path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Encoded
+from inbox_pipeline.dicom.changes import Encoded, guarded
 from inbox_pipeline.dicom.cleaning import Clean, Look, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
 from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, all_elements
@@ -193,7 +193,8 @@ def _concerns_all(dataset: "Dataset", preface: Preface) -> bool:
 
 def _new_syntax(dataset: "Dataset", preface: Preface) -> str:
     """The transfer syntax to write. Raises NotWritable if the edit changed it to one that the bytes cannot follow."""
-    stated = str(dataset.file_meta.get("TransferSyntaxUID") or preface.transfer_syntax_uid)
+    given = guarded(0x00020010, lambda: dataset.file_meta.get("TransferSyntaxUID"))
+    stated = str(given or preface.transfer_syntax_uid)
     if stated == preface.transfer_syntax_uid:
         return stated
     if stated not in _REACHABLE:

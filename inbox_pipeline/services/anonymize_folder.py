@@ -49,6 +49,7 @@ from inbox_pipeline.services.folder_worker import (
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.processes import helpers_context
+from inbox_pipeline.services.replacements import ROLES
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import replace_part
@@ -76,6 +77,9 @@ LEDGER_MEMBERS = (
     "warnings",
     "identifiers",
 )
+
+REPORTED = ("source_path", "disposition", "reason", "detail", "bytes", "number", "subject_label", "session", "scan")
+"""What the plan says of a file that is told at the end."""
 
 Stop = tuple[str, Mapping[str, object]] | None
 
@@ -128,12 +132,14 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
             `session_label_illegal`.
         Unavailable: `storage_failed`, when the target cannot be written.
     """
-    for text in order.scripts:
-        check_script(text)
+    scripts = [check_script(text) for text in order.scripts]
+    follows = any(script.may_assign(role) for script in scripts for role in ROLES)
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
     found, sessions, stop = _plan(order, asked, grouping)
-    pairs = _rewrite_all(_share(order, found, sessions, grouping), order.jobs, found, progress)
+    share = _share(order, found, sessions, grouping, follows)
+    _forget_plan(found)
+    pairs = _rewrite_all(share, order.jobs, found, progress)
     return _result(order, found, sessions, stop, pairs)
 
 
@@ -160,8 +166,13 @@ def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 
-def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret) -> Share:
-    """Say what is to be rewritten; files of a session that must wait are held."""
+def _share(
+    order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret, follows: bool
+) -> Share:
+    """Say what is to be rewritten; files of a session that must wait are held.
+
+    Which file bears which UID is told if references must follow what scripts replace.
+    """
     tasks = list(_tasks(found, sessions))
     return Share(
         source=_real(order.source),
@@ -173,7 +184,7 @@ def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},
         tasks=tasks,
-        bearers=bearers_of([found[task.row_id] for task in tasks]),
+        bearers=bearers_of([found[task.row_id] for task in tasks]) if follows else (),
         pairs=order.pairs,
     )
 
@@ -182,6 +193,12 @@ def _policy_none(order: Order, grouping: Secret) -> KeyedPolicy:
     """Policy `none` asks its keys for nothing."""
     choice = PolicyChoice(strict_identifiers=order.strict_identifiers)
     return KeyedPolicy(choice, Keys.derived(grouping.subkey, order.project))
+
+
+def _forget_plan(found: list[Row]) -> None:
+    """Leave in the rows only what the report tells: there may be very many."""
+    for number, row in enumerate(found):
+        found[number] = {name: row[name] for name in REPORTED if name in row}
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
@@ -253,7 +270,7 @@ def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
     }
 
 
-def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop, pairs: Pairs) -> Result:
+def _result(order: Order, found: list[Row], sessions: Iterable[PlannedSession], stop: Stop, pairs: Pairs) -> Result:
     """Judge as an import is judged, and say it in this command's words."""
     counts = Counter((row["disposition"], row["reason"]) for row in found)
     filled = {row["number"] for row in found if row["disposition"] == "archived"}
@@ -263,7 +280,9 @@ def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSessio
         if session.reason is not None or session.number in filled
     ]
     outcome = judge(counts, ends, stop).outcome
-    return Result(outcome, _sentence(outcome, counts, len(filled)), [_reported(order, row) for row in found], pairs)
+    for number, row in enumerate(found):
+        found[number] = _reported(order, row)  # in its place: a copy of many rows would double them
+    return Result(outcome, _sentence(outcome, counts, len(filled)), found, pairs)
 
 
 def _sentence(outcome: str, counts: Counter[tuple[str, str]], sessions: int) -> str:

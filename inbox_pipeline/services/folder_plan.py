@@ -56,7 +56,8 @@ def plan_entries(
 
 def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
     """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
-    found = [{"id": n, **row} for n, row in enumerate(examined)]
+    same: dict[str, str] = {}
+    found = [{"id": n, **_sharing(row, same)} for n, row in enumerate(examined)]
     rows = [row for row in found if row["disposition"] == "pending"]
     studies = studies_under_one_label((facts(row) for row in rows), session_label)
     verdicts, _ = judge(folder, rows, {}, lambda: None)
@@ -67,6 +68,11 @@ def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: s
         found[row_id] |= {"disposition": disposition_of(reason), "reason": reason}
     kept = [row for row in rows if row["id"] not in verdicts]
     return FolderPlan(found, plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True)), studies)
+
+
+def _sharing(row: Row, same: dict[str, str]) -> Row:
+    """Return a row whose texts are the objects of earlier rows that are equal: most are those of a whole series."""
+    return {name: same.setdefault(text, text) if type(text) is str else text for name, text in row.items()}
 
 
 def variables_of(project: str, session: PlannedSession) -> dict[str, str]:

@@ -28,7 +28,7 @@ from inbox_pipeline.store.staging import PART
 STORAGE_FAILED = "storage_failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """One file to rewrite: its row, what was scanned, its session's number, and its folder below the target."""
 
@@ -43,7 +43,7 @@ class Task:
         return f"{self.folder}/{self.row_id}{PART}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Staged:
     """A rewritten file that waits beside its place, or the reason why there is none."""
 

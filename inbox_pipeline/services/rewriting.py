@@ -32,7 +32,7 @@ _READ_BYTES = 1 << 20
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file as it was scanned: its path relative to the folder, size in bytes, modification time and inode."""
 

@@ -427,5 +427,6 @@ def test_a_meta_element_that_nobody_can_write_is_refused() -> None:
     plain = part10(instance())
     strange = b"\x02\0\x12\x44AI\2\0ab"
     at = plain.index(b"\x08\0\x05\0CS")
-    with pytest.raises(NotWritable, match="0002"):
-        run(plain[:at] + strange + plain[at:])
+    for data in (plain[:at] + strange + plain[at:], plain.replace(b"\x02\0\x10\0UI", b"\x02\0\x10\0WI", 1)):
+        with pytest.raises(NotWritable, match="0002"):
+            run(data)
