@@ -187,14 +187,19 @@ def _open(source: BinaryIO, size: int | None, wanted: "Collection[int] | None" =
 
 def _concerns_all(dataset: "Dataset", preface: Preface) -> bool:
     """Whether an edit changed what all elements depend on: the character set or the transfer syntax."""
-    stated = dataset.file_meta.get("TransferSyntaxUID") or preface.transfer_syntax_uid
-    return dataset._character_set != dataset.original_character_set or stated != preface.transfer_syntax_uid
+    recoded = dataset._character_set != dataset.original_character_set
+    return recoded or _stated_syntax(dataset, preface) != preface.transfer_syntax_uid
+
+
+def _stated_syntax(dataset: "Dataset", preface: Preface) -> str:
+    """The transfer syntax that group 0002 names after an edit. Raises NotWritable if it cannot be told."""
+    given = guarded(0x00020010, lambda: dataset.file_meta.get("TransferSyntaxUID"))
+    return str(given or preface.transfer_syntax_uid)
 
 
 def _new_syntax(dataset: "Dataset", preface: Preface) -> str:
     """The transfer syntax to write. Raises NotWritable if the edit changed it to one that the bytes cannot follow."""
-    given = guarded(0x00020010, lambda: dataset.file_meta.get("TransferSyntaxUID"))
-    stated = str(given or preface.transfer_syntax_uid)
+    stated = _stated_syntax(dataset, preface)
     if stated == preface.transfer_syntax_uid:
         return stated
     if stated not in _REACHABLE:
