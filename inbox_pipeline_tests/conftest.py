@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from inbox_pipeline.services.accounts import Account, create_user, get_account
 from inbox_pipeline.services.projects import create_project
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("INBOX_PIPELINE_SHARED") or Path(__file__).parents[1].parent / "shared")
 

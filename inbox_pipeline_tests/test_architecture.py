@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "definitions": {"pipeline"},
 }
 OPTIONAL_CODECS = {"gdcm", "openjpeg", "rle"}
-THIRD_PARTY_OF_PURE = {"pydicom", "numpy", "regex"} | OPTIONAL_CODECS
+THIRD_PARTY_OF_PURE = {"pydicom", "numpy", "regex", "yaml"} | OPTIONAL_CODECS
 FORBIDDEN = {"web": {"dagster", "celery"}, "services": {"dagster", "fastapi"}, "store": {"dagster", "fastapi"}}
 
 

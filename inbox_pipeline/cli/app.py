@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("files:verify", "Re-read the archive and compare it with the catalog, both ways."),
     "anonymize": ("files:anonymize", "Anonymize a folder without a server."),
     "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),
+    "pixels": ("pixels:pixels", "Check, convert and try out device rules for pixels."),
     "user": ("users:user", "Create and change users."),
     "project": ("projects:project", "Create and change projects."),
     "site": ("projects:site", "Show and change the site's settings."),

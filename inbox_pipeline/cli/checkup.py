@@ -12,9 +12,10 @@ from functools import partial
 
 from inbox_pipeline.client import Client, find_server
 from inbox_pipeline.errors import InboxError
+from inbox_pipeline.services.compiling import check_script
 from inbox_pipeline.services.health import DAEMON, WORKER, readiness
 from inbox_pipeline.services.projects import list_projects
-from inbox_pipeline.services.scripts import active_script, check_script
+from inbox_pipeline.services.scripts import active_script
 from inbox_pipeline.services.site import Site, open_site
 from inbox_pipeline.settings import Settings
 from inbox_pipeline.store.filesystem import existing_parent

@@ -15,10 +15,10 @@ import click
 
 from inbox_pipeline.cli import exits, options
 from inbox_pipeline.cli.follow import CLEAR_LINE
-from inbox_pipeline.intake.reasons import refusal
 
 if TYPE_CHECKING:
     from inbox_pipeline.services.anonymize_folder import Result
+    from inbox_pipeline.services.folder_worker import KeyedPolicy
 
 PROGRESS_FILES = 50
 
@@ -53,6 +53,12 @@ def verify(project: str | None, as_json: bool) -> None:
 )
 @click.option("--site-script", default="default", show_default=True, metavar="none|default|F", help="Applied first.")
 @click.option("--policy", type=options.POLICY, default="none", show_default=True, help="De-identification policy.")
+@click.option(
+    "--options", "profile_options", metavar="a,b", help="Options of policy basic.  [default: those of a new site]"
+)
+@click.option(
+    "--pixel-rules", metavar="F", type=click.Path(path_type=Path, exists=True), help="Device rules for pixels."
+)
 @click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
@@ -63,6 +69,9 @@ def verify(project: str | None, as_json: bool) -> None:
     help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
 )
 @click.option("--strict-script", is_flag=True, help="Hold a file on which a line of a script had no effect.")
+@click.option("--strict-identifiers", is_flag=True, help="Hold what still holds identifiers under policy none, too.")
+@click.option("--uid-map", metavar="CSV", type=click.Path(path_type=Path), help="Write id_old,id_new of each UID.")
+@click.option("--patient-map", metavar="CSV", type=click.Path(path_type=Path), help="Likewise of each PatientID.")
 @click.option("--report", metavar="JSONL", type=click.Path(path_type=Path), help="Write a row per file found.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Processes.")
 @options.home_option
@@ -72,11 +81,16 @@ def anonymize(
     scripts: tuple[Path, ...],
     site_script: str,
     policy: str,
+    profile_options: str | None,
+    pixel_rules: Path | None,
     project: str | None,
     subject: str | None,
     session: str | None,
     secret_file: Path | None,
     strict_script: bool,
+    strict_identifiers: bool,
+    uid_map: Path | None,
+    patient_map: Path | None,
     report: Path | None,
     jobs: int,
 ) -> None:
@@ -84,19 +98,33 @@ def anonymize(
 
     Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read. The exit code is the outcome.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads would keep helpers from being copies
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom
     from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.maps import write_map  # noqa: PLC0415 - as above
 
-    if policy == "basic":
-        raise refusal("policy_not_supported")
     texts = (*site_scripts(site_script), *(options.read_script(path) for path in scripts))
     name = project or UNASSIGNED
     order = service.Order(
-        source, target, texts, name, subject, session, jobs, project_key(secret_file, name), strict_script=strict_script
+        source,
+        target,
+        texts,
+        name,
+        subject,
+        session,
+        jobs,
+        project_key(secret_file, name),
+        strict_script,
+        _keyed_policy(policy, profile_options, secret_file, name, pixel_rules),
+        strict_identifiers=strict_identifiers,
+        pairs=uid_map is not None or patient_map is not None,
     )
     result = service.anonymize_folder(order, _progress)
     if report is not None:
         _write_report(report, result)
+    for path, pairs in ((uid_map, result.pairs.uids), (patient_map, result.pairs.patients)):
+        if path is not None:
+            write_map(path, pairs)
     click.echo(result.verdict)
     click.get_current_context().exit(exits.of_outcome(result.outcome))
 
@@ -115,6 +143,34 @@ def new(file: Path) -> None:
 
     new_secret(file)
     click.echo(f"{file}: made")
+
+
+def _keyed_policy(
+    policy: str, given: str | None, secret_file: Path | None, project: str, rules: Path | None
+) -> KeyedPolicy | None:
+    """Return the policy with the project's keys; None for policy none.
+
+    Raises:
+        Rejected: `parameter_invalid` for an option that is none, `secret_missing`, `secret_malformed`,
+            `secret_exposed`.
+    """
+    from inbox_pipeline.deid.pseudonyms import Keys  # noqa: PLC0415 - loads more than --help needs
+    from inbox_pipeline.services.folder_worker import KeyedPolicy  # noqa: PLC0415 - as above
+    from inbox_pipeline.services.policies import (  # noqa: PLC0415 - as above
+        BASIC,
+        PIXEL_RULES_NAME,
+        PolicyChoice,
+        options_from,
+    )
+    from inbox_pipeline.services.policies import pixel_rules as read_pixel_rules  # noqa: PLC0415 - as above
+    from inbox_pipeline.store.secret import read_secret  # noqa: PLC0415 - loads cryptography
+
+    if policy != BASIC:
+        return None
+    choice = PolicyChoice(policy, options_from(given))
+    secret = read_secret(secret_file or options.settings().secret_file)
+    keys = Keys.derived(secret.subkey, project)
+    return KeyedPolicy(choice, keys, read_pixel_rules(rules or options.home() / PIXEL_RULES_NAME))
 
 
 def project_key(secret_file: Path | None, project: str) -> bytes | None:
@@ -154,5 +210,6 @@ def _progress(done: int, total: int) -> None:
 
 def _write_report(path: Path, result: Result) -> None:
     part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(f"{json.dumps(row)}\n" for row in result.rows), encoding="ascii")
+    with part.open("w", encoding="ascii") as file:
+        file.writelines(f"{json.dumps(row)}\n" for row in result.rows)
     part.replace(path)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 HOME = "inbox_pipeline.home"
+DEFAULT_HOME = "./inbox-home"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 if_missing_option = click.option("--if-missing", is_flag=True, help="Leave it as it is when it exists.")
@@ -50,6 +51,11 @@ def chosen_home() -> Path | None:
     """Return what `--home` says, or None."""
     home: Path | None = click.get_current_context().meta.get(HOME)
     return home
+
+
+def home() -> Path:
+    """Return HOME as the settings have it, without loading them."""
+    return chosen_home() or Path(os.environ.get("INBOX_PIPELINE_HOME") or DEFAULT_HOME)
 
 
 def settings() -> Settings:
@@ -113,14 +119,19 @@ def read_script(path: Path) -> str:
     Raises:
         Rejected: `script_unreadable`.
     """
+    return read_text(path, "script_unreadable", "The script cannot be read")
+
+
+def read_text(path: Path, code: str, sentence: str) -> str:
+    """Return a file's text.
+
+    Raises:
+        Rejected: `code`, with the sentence and what the system said.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Rejected(
-            "script_unreadable",
-            f"The script cannot be read ({type(error).__name__}).",
-            "Give a text file in UTF-8.",
-        ) from None
+        raise Rejected(code, f"{sentence} ({type(error).__name__}).", "Give a text file in UTF-8.") from None
 
 
 def write_json(content: Any) -> None:

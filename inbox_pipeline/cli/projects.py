@@ -5,6 +5,7 @@ Belongs here: the `project` and `site` commands. Does not belong here: which val
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,6 +61,7 @@ def create(project_id: str, title: str, owner: str | None, if_missing: bool) -> 
 @click.option("--title", help="A name for people.")
 @click.option("--prearchive-code", type=click.Choice(["0", "4", "5"]), help="0 manual, 4 and 5 archive by itself.")
 @click.option("--options", "profile_options", metavar="A,B", help="Options of the policy.")
+@click.option("--linking-table", type=options.ON_OFF, help="Keep which original identifier became which, apart.")
 @click.option("--sweep", type=options.ON_OFF, help="Import new folders of the inbox by itself.")
 @click.option("--sweep-user", metavar="USER", help="In whose name the sweep imports.")
 @click.option("--quiet-seconds", type=float, metavar="N", help="How long a folder must rest before a sweep.")
@@ -79,6 +81,7 @@ def set_project(
         "options": given.pop("profile_options"),
         "prearchive_code": None if code is None else int(code),
         "sweep": options.switch(given.pop("sweep")),
+        "linking_table": options.switch(given.pop("linking_table")),
         **given,
     }
     projects.set_project(site, actor, project_id, **changes)
@@ -109,6 +112,27 @@ def show(project_id: str, as_json: bool) -> None:
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
     options.show(projects.show_project(options.site(), project_id), as_json)
+
+
+@project.command()
+@click.argument("project_id", metavar="ID")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV.")
+@options.json_option
+@options.home_option
+def linking(project_id: str, as_csv: bool, as_json: bool) -> None:
+    """Show which original identifier became which; this is audited."""
+    import csv  # noqa: PLC0415 - only here
+
+    from inbox_pipeline.services.linking import linked  # noqa: PLC0415 - loads SQLAlchemy
+    from inbox_pipeline.store.linking import MEMBERS  # noqa: PLC0415 - as above
+
+    rows = linked(options.site(), options.actor(), project_id)
+    if not as_csv:
+        options.show_table(rows, MEMBERS, as_json)
+        return
+    writer = csv.DictWriter(sys.stdout, MEMBERS)
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 @project.command("list")

@@ -2,7 +2,8 @@
 
 Belongs here: PS3.15 annex E as data, options, actions, replacement values. Does not belong here: reading or writing
 elements, files, secrets (functions take derived keys), scripts.
-Needs only the standard library; nothing here reads a table before it is asked for one.
+Needs only the standard library, apart from the modules about pixels (pydicom, and PyYAML for rules); nothing here reads
+a table before it is asked for one.
 
 How an engine uses it:
 
@@ -15,4 +16,15 @@ How an engine uses it:
    a value that cannot be treated gets the action of `Policy.of([])` at the same place.
 4. Group 0002 follows `META_REMOVED`; whatever the file holds there, (0002,0003) follows the new SOP Instance UID.
 5. At the end write `policy.markers()` and, one item for each, `policy.codes`.
+
+How it is cleaned of what identifies, and searched for it:
+
+6. Once per file, before anything is written: `IdentifierCollector.add` for every element, at any depth, whose action
+   is neither Action.KEEP nor Action.TEXT, and for `KEPT_IN_THE_OPEN`; then `freeze(days)`.
+7. For Action.TEXT and text of content items: `Descriptors.clean(text, identifiers)`.
+8. Once per output: `Verifier(identifiers).residuals(runs)`, with all bytes but pixel data, and the name of the file.
+   What may be stored for a search at archiving is `KeyedIdentifiers`.
+9. Once per batch: `crossfile.judge`.
+
+What is done about pixels and documents is `pixel_decision.decide`, from facts of the original header.
 """

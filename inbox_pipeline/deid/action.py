@@ -14,6 +14,8 @@ from enum import Enum
 class Action(Enum):
     """One thing to do to an element or to an item of a content tree."""
 
+    __hash__ = object.__hash__  # that of Enum is a call in Python, for every element that is looked up
+
     REMOVE = "X"
     """Leave the element out, with everything in it."""
     EMPTY = "Z"

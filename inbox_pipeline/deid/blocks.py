@@ -7,17 +7,24 @@ elements are safe (`policy.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from inbox_pipeline.deid.action import Action
 from inbox_pipeline.deid.policy import Actions
 from inbox_pipeline.dicom.text import decode
 
+PrivateActions: TypeAlias = dict[tuple[str, int], Action]
+"""What is done to private elements: by creator, and group and lowest byte of the tag."""
+
 
 class Blocks:
     """The private blocks of one level: whose elements they hold, and whether any of them stays."""
 
-    def __init__(self, actions: Actions) -> None:
+    __slots__ = ("_actions", "_creators", "_known", "_used")
+
+    def __init__(self, actions: Actions, known: PrivateActions) -> None:
         self._actions = actions
+        self._known = known
         self._creators: dict[int, str] = {}
         self._used: set[int] = set()
 
@@ -27,16 +34,23 @@ class Blocks:
         if 0x10 <= low <= 0xFF:
             self._creators[tag] = decode(value(), b"")
             return Action.KEEP
-        creator = tag & 0xFFFF0000 | low >> 8
-        action = self._actions.private(tag >> 16, self._creators.get(creator, ""), low & 0xFF)
+        name = self._creators.get(tag & 0xFFFF0000 | low >> 8)
+        if name is None:
+            return Action.REMOVE
+        place = name, tag & 0xFFFF00FF
+        action = self._known.get(place) or self._known.setdefault(
+            place, self._actions.private(tag >> 16, name, low & 0xFF)
+        )
         if action is not Action.REMOVE:
-            self._used.add(creator)
+            self._used.add(tag & 0xFFFF0000 | low >> 8)
         return action
 
-    def keep(self, tag: int) -> None:
-        """Note that an element of a private block stays, or the creator itself."""
+    def keep(self, tag: int, value: Callable[[], bytes]) -> None:
+        """Note that an element stays; of a private block that keeps its creator, or it is the creator itself."""
         if tag >> 16 & 1:
             low = tag & 0xFFFF
+            if 0x10 <= low <= 0xFF:
+                self._creators[tag] = decode(value(), b"")
             self._used.add(tag if low <= 0xFF else tag & 0xFFFF0000 | low >> 8)
 
     def unused(self) -> dict[int, None]:

@@ -9,11 +9,11 @@ kind of instance, character set and layout stay the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
 
 from inbox_pipeline.deid.action import Action
-from inbox_pipeline.deid.blocks import Blocks
+from inbox_pipeline.deid.blocks import Blocks, PrivateActions
 from inbox_pipeline.deid.dates import capped_age, shifted
 from inbox_pipeline.deid.dummies import dummy_bytes, dummy_item
 from inbox_pipeline.deid.pieces import code_item, dummy_elements, in_layout, padded, same_layout, value_of
@@ -21,16 +21,21 @@ from inbox_pipeline.deid.policy import METHOD_CODES, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.dicom.cleaning import RootElement
-from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, items_of
 from inbox_pipeline.dicom.text import decode, encode
 
-REMEMBERED = 20_000
-"""Elements whose treatment is remembered; the memory is emptied when there are more."""
+REMEMBERED_BYTES = 1 << 23
+"""Up to here elements whose treatment is remembered may take up memory; then it is emptied for the next instance."""
+ENTRY_BYTES = 256
 LARGEST_REMEMBERED = 1 << 16
+MOST_KINDS = 16
+"""Kinds of instances (by class, layout, character set) of one patient of which something is remembered."""
 DEEPEST = 100
 _CHARSET = 0x00080005
+_KEEP, _REMOVE = Action.KEEP, Action.REMOVE
+_LOOKED_AT = frozenset((_CHARSET, METHOD_CODES))
 _CONTENT, _CONCEPT, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
 _CODE_VALUE, _SCHEME = 0x00080100, 0x00080102
 _CONTENT_VALUES = {
@@ -64,8 +69,12 @@ _STANDARD_SCHEMES = frozenset(
     )
 )
 """Coding schemes whose meanings are taken from a published list (PS3.16 section 8)."""
+_NEVER_EMPTY = (_CODE_MEANING, 0x0040A160)
+"""Texts of Type 1 in every IOD, whatever the table says of them: a code's meaning, the value of a content item."""
 _TEXT_VRS = frozenset((b"AE", b"CS", b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UR", b"UT"))
-_NUL_PADDED = frozenset((b"UI", b"OB", b"UN"))
+_ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+_BY_ITEMS = (Action.ITEMS, Action.TREE, Action.KEEP, Action.UID, Action.SHIFT, Action.AGE)
+"""The actions under which a sequence stays, its items treated element by element."""
 
 Kept: TypeAlias = Mapping[int, "KeptItems | None"]
 """What stays as it is: tags, each with None for the whole element, or with what stays within its items."""
@@ -88,6 +97,12 @@ class Words(Protocol):
 
 Treated: TypeAlias = "bytes | None"
 """An element's new bytes with its header, or None if it is left out."""
+
+_Marks: TypeAlias = "tuple[Mapping[int, Treated], bytes]"
+"""The elements that every instance of a kind gets, and the items that are added to its method codes."""
+
+_Key: TypeAlias = tuple[Action, int, "bytes | None", bytes]
+_Known: TypeAlias = dict[_Key, "tuple[bool, Treated]"]
 
 
 class Instance(NamedTuple):
@@ -116,7 +131,7 @@ class Cleaner:
             elements: the root elements, in order, as scripts left them.
             instance: facts of the original.
             words: cleans text of this patient's identifiers.
-            kept: what scripts have decided on.
+            kept: what scripts have decided on. It stays even in a sequence of which the rest is left out.
 
         Raises:
             Unparsable, Truncated: a sequence whose items had to be treated cannot be taken apart.
@@ -129,11 +144,12 @@ class Cleaner:
         """Return what is remembered for this kind of instance and these identifiers; another patient's is dropped."""
         memory = self._memories.get((instance, words))
         if memory is None:
-            if any(known.patient != instance.patient for known, _ in self._memories):
-                self._memories.clear()
-            memory = self._memories[instance, words] = _Memory()
-        if len(memory.treated) > REMEMBERED:
-            memory.treated.clear()
+            known = self._memories
+            if len(known) >= MOST_KINDS or any(other.patient != instance.patient for other, _ in known):
+                known.clear()
+            memory = known[instance, words] = _Memory()
+        if memory.full:
+            memory.forget()
         return memory
 
 
@@ -141,21 +157,41 @@ class _Memory:
     """What was done to elements before: at which place, with which bytes."""
 
     def __init__(self) -> None:
-        self.actions: dict[int, Action] = {}
-        self.treated: dict[tuple[Any, ...], tuple[bool, Treated]] = {}
+        self.actions: dict[int, dict[int, Action]] = {}
+        """By the tag of the sequence around an element, and its own."""
+        self.private: PrivateActions = {}
+        self.marks: _Marks | None = None
+        self.treated: dict[tuple[int, Layout, bytes], _Known] = {}
+        self.held = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is remembered until it is emptied."""
+        return self.held > REMEMBERED_BYTES
+
+    def forget(self) -> None:
+        """Empty it."""
+        self.treated.clear()
+        self.held = 0
+
+    def place(self, parent: int, layout: Layout, charset: bytes, depth: int) -> _Place:
+        """Return a place with what is known about it."""
+        actions = self.actions.setdefault(parent, {})
+        return _Place(parent, layout, charset, depth, actions, self.treated.setdefault((parent, layout, charset), {}))
 
 
 class _Place(NamedTuple):
     """Where elements stand: the tag of the sequence around them (0 at the root), layout and character set, depth.
 
-    `scheme` is the coding scheme of an item that is a code.
+    `actions` and `known` are what is remembered of elements that stood there.
     """
 
     parent: int
     layout: Layout
     charset: bytes
     depth: int
-    scheme: str = ""
+    actions: dict[int, Action]
+    known: _Known
 
 
 class _Pass:
@@ -174,25 +210,32 @@ class _Pass:
 
     def root(self, elements: Iterable[RootElement], kept: Kept) -> dict[int, Treated]:
         """Treat the root's elements, and write down what was done."""
-        place = _Place(0, self._instance.layout, self._instance.charset, 0)
-        known, changes = self._memory.actions, {}
+        place = self._memory.place(0, self._instance.layout, self._instance.charset, 0)
+        known, changes = place.actions, dict[int, Treated]()
         codes = RootElement(METHOD_CODES, b"SQ", bytes)
-        blocks = Blocks(self._actions)
+        blocks = Blocks(self._actions, self._memory.private)
         for element in elements:
             tag = element.tag
-            within = kept.get(tag, _NOTHING)
-            if tag == METHOD_CODES:
-                codes = element
+            within = kept.get(tag, _NOTHING) if kept else _NOTHING
+            if within is None or within:
+                blocks.keep(tag, element.value)
+            if tag in _LOOKED_AT:
+                if tag == METHOD_CODES:
+                    codes = element
+                else:
+                    place = self._memory.place(0, place.layout, element.value(), 0)
             if within is None:
-                blocks.keep(tag)
                 continue
-            if tag >> 16 & 1:
+            if tag & 0x10000:
                 action = blocks.action(tag, element.value)
             else:
                 action = known.get(tag) or known.setdefault(tag, self._actions.at_root(tag))
-            if action is Action.KEEP and element.vr != b"SQ":
+            if action is _REMOVE and not within:
+                changes[tag] = None
                 continue
-            stays, treated = self._element(action, tag, element.vr, element.value, place, within)
+            if action is _KEEP and _is_plain(element):
+                continue
+            stays, treated = self._element(action, element, place, within)
             if not stays:
                 changes[tag] = treated
         changes |= blocks.unused()
@@ -201,74 +244,81 @@ class _Pass:
     def _markers(self, codes: RootElement, changes: Mapping[int, Treated], place: _Place) -> dict[int, Treated]:
         """The elements that say what was done (PS3.15 section E.1.1, PS3.3 section C.12.1.1)."""
         layout = place.layout
+        made, added = self._memory.marks or self._marks(layout)
+        before = changes.get(METHOD_CODES)
+        present = value_of(before, layout) if before is not None else codes.value()
+        old = items_of(present, layout if before is not None else _inner_layout(codes, layout))
+        items = [encoded_item(item.data, layout) for item in same_layout(old, layout)]
+        return {**made, METHOD_CODES: encoded(METHOD_CODES, b"SQ", b"".join([*items, added]), layout)}
+
+    def _marks(self, layout: Layout) -> _Marks:
         made: dict[int, Treated] = {
             tag: encoded(tag, vr_of(tag).encode(), padded(b"\\".join(v.encode() for v in values), b"CS"), layout)
             for tag, values in self._policy.markers().items()
         }
-        before = changes.get(METHOD_CODES)
-        present = value_of(before, layout) if before is not None else codes.value()
-        items = b"".join(encoded_item(item.data, layout) for item in same_layout(items_of(present, layout), layout))
-        added = b"".join(code_item(code, layout) for code in self._policy.codes)
-        return made | {METHOD_CODES: encoded(METHOD_CODES, b"SQ", items + added, layout)}
+        self._memory.marks = made, b"".join(code_item(code, layout) for code in self._policy.codes)
+        return self._memory.marks
 
-    def _element(
-        self,
-        action: Action,
-        tag: int,
-        vr: bytes | None,
-        value: Callable[[], bytes],
-        place: _Place,
-        kept: KeptItems,
-    ) -> tuple[bool, Treated]:
+    def _element(self, action: Action, element: RootElement, place: _Place, kept: KeptItems) -> tuple[bool, Treated]:
         """Return whether an element stays as it is and, if not, its new bytes."""
-        if action is Action.REMOVE:
-            return False, None
-        if kept:
-            return self._treated(action, tag, vr, value(), place, kept)
-        data = value()
-        key = (action, place.parent, tag, vr, data, place.layout, place.charset)
-        if len(data) > LARGEST_REMEMBERED:
-            return self._treated(action, tag, vr, data, place, kept)
-        known = self._memory.treated.get(key)
+        data = element.value()
+        if kept or len(data) > LARGEST_REMEMBERED:
+            return self._treated(action, element, data, place, kept)
+        key = (action, element.tag, element.vr, data)
+        known = place.known.get(key)
         if known is None:
-            known = self._memory.treated[key] = self._treated(action, tag, vr, data, place, kept)
+            known = self._treated(action, element, data, place, kept)
+            self._remember(place, key, known)
         return known
 
+    def _remember(
+        self, place: _Place, key: tuple[Action, int, bytes | None, bytes], known: tuple[bool, Treated]
+    ) -> None:
+        if not self._memory.full:
+            place.known[key] = known
+            self._memory.held += ENTRY_BYTES + len(key[3]) + len(known[1] or b"")
+
     def _treated(
-        self,
-        action: Action,
-        tag: int,
-        vr: bytes | None,
-        data: bytes,
-        place: _Place,
-        kept: KeptItems,
+        self, action: Action, element: RootElement, data: bytes, place: _Place, kept: KeptItems
     ) -> tuple[bool, Treated]:
-        stated = _stated(tag, vr, action)
-        if stated == b"SQ":
-            return self._sequence(action, tag, vr, data, place, kept)
+        tag, vr = element.tag, _stated(element, action, data, place.layout)
+        if vr == b"SQ":
+            return self._sequence(action, element, data, place, kept)
         if not data or (action is Action.KEEP and tag != _CODE_MEANING):
             return True, None
-        value = self._value(action, tag, stated, data, place)
+        value = self._value(action, tag, vr, data, place)
         if value is None:
             return False, None
-        return value == data, None if value == data else encoded(tag, stated, value, place.layout)
+        return value == data, None if value == data else encoded(tag, vr, value, place.layout)
 
     def _value(self, action: Action, tag: int, vr: bytes, data: bytes, place: _Place) -> bytes | None:
         """Return the new value of an element that is no sequence; None to leave the element out.
 
-        A value that the action cannot treat gets the basic action.
+        A value that the action cannot treat gets the basic action, a text of which nothing is left a dummy where it may
+        not be empty.
         """
+        if action is Action.REMOVE:
+            return None
         if action is Action.EMPTY:
             return b""
         if action is Action.DUMMY:
             return self._dummy(tag, vr, data, place)
         text = decode(data, place.charset, name=vr == b"PN")
         new = self._text(action, tag, text)
-        if new is not None:
-            return data if new == text else padded(encode(new, place.charset), vr)
-        basic = Policy.of(()).actions(self._instance.sop_class_uid)
-        fallback = basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
+        if new == text:
+            return data
+        if new is not None and (new.strip() or not self._needs_value(tag, place)):
+            return padded(encode(new, place.charset), vr)
+        fallback = Action.DUMMY if new is not None else self._basic(tag, place)
         return {Action.EMPTY: b"", Action.DUMMY: self._dummy(tag, vr, data, place)}.get(fallback)
+
+    def _needs_value(self, tag: int, place: _Place) -> bool:
+        return tag in _NEVER_EMPTY or self._basic(tag, place) is Action.DUMMY
+
+    def _basic(self, tag: int, place: _Place) -> Action:
+        """Return what the profile does to an element without any option."""
+        basic = Policy.of(()).actions(self._instance.sop_class_uid)
+        return basic.within(place.parent, tag) if place.parent else basic.at_root(tag)
 
     def _text(self, action: Action, tag: int, text: str) -> str | None:
         """Return the new text of an element; None for a value that the action cannot treat."""
@@ -291,77 +341,93 @@ class _Pass:
         return padded(text.encode(), vr)
 
     def _sequence(
-        self,
-        action: Action,
-        tag: int,
-        vr: bytes | None,
-        data: bytes,
-        place: _Place,
-        kept: KeptItems,
+        self, action: Action, element: RootElement, data: bytes, place: _Place, kept: KeptItems
     ) -> tuple[bool, Treated]:
-        """Treat a sequence; one that a file states as UN is laid out implicitly (PS3.5 section 6.2.2)."""
-        layout = IMPLICIT if vr == b"UN" else place.layout
-        if action in (Action.EMPTY, Action.GRAPHICS, Action.TEXT):
-            return False, encoded(tag, b"SQ", b"", place.layout)
-        if action is Action.DUMMY:
-            item = encoded_item(dummy_elements(dummy_item(tag), place.layout), place.layout)
-            return False, encoded(tag, b"SQ", item, place.layout)
+        tag, layout = element.tag, place.layout
+        whole = action in _BY_ITEMS
+        if not whole and not kept:
+            made = encoded_item(dummy_elements(dummy_item(tag), layout), layout) if action is Action.DUMMY else b""
+            return False, encoded(tag, b"SQ", made, layout)
         if place.depth >= DEEPEST:
             raise Unparsable("sequences are nested deeper than the limit")
-        inner = place._replace(parent=tag, layout=layout, depth=place.depth + 1)
-        tree = action is Action.TREE
-        old = list(items_of(data, layout))
-        new = [self._item(item, inner, kept.get(number, _NOTHING), tree) for number, item in enumerate(old)]
-        if all(item is not None and stays for item, stays in new) and layout == place.layout:
-            return True, None
-        parts = [in_layout(item, place.layout) for item, _ in new if item is not None]
-        return False, encoded(tag, b"SQ", b"".join(encoded_item(part, place.layout) for part in parts), place.layout)
+        inner = _inner_layout(element, layout)
+        stays, parts = whole and element.vr in (None, b"SQ"), []
+        for number, item in enumerate(items_of(data, inner, element.ends, element.origin)):
+            if whole or number in kept:
+                new, same = self._item(item, tag, place, kept.get(number, _NOTHING), action is Action.TREE)
+                stays &= same
+                parts.append(b"" if new is None else encoded_item(in_layout(new, layout), layout))
+        return stays, None if stays else encoded(tag, b"SQ", b"".join(parts), layout)
 
-    def _item(self, item: Item, place: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
+    def _item(self, item: Item, parent: int, around: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
         """Return an item's elements as they must be, and whether they stay as they are; None to leave the item out."""
-        elements = list(elements_of(item))
-        inner = place._replace(layout=item.layout, charset=_charset(item, elements) or place.charset)
-        override = self._content_action(item, elements, inner) if tree else None
-        if override is Action.REMOVE and not kept:
+        elements = elements_of(item)
+        found = {element.tag: element for element in elements}
+        charset = _part(item, found.get(_CHARSET)) if _CHARSET in found else around.charset
+        place = self._memory.place(parent, item.layout, charset, around.depth + 1)
+        override = self._content_action(item, found) if tree or _VALUE_TYPE in found else None
+        if tree and override is Action.REMOVE and not kept:
             return None, False
-        blocks, parts, stays = Blocks(self._actions), [], True
-        scheme = next((decode(item.data[e.value : e.value_end], b"") for e in elements if e.tag == _SCHEME), "")
-        inner = inner._replace(scheme=scheme)
+        blocks, parts, stays = Blocks(self._actions, self._memory.private), [], True
+        scheme = decode(_part(item, found.get(_SCHEME)), b"") if _CODE_MEANING in found else ""
         for element in elements:
-            same, treated = self._member(item, element, inner, kept, blocks, override)
+            valued = override if tree or element.tag in _CONTENT_VALUES else None
+            same, treated = self._member(item, element, place, kept, blocks, valued, scheme)
             stays &= same
-            part = item.data[element.start : element.end] if same else treated
-            parts.append((element.tag, part))
+            parts.append((element.tag, item.data[element.start : element.end] if same else treated))
         unused = blocks.unused()
         stays &= not unused
         data = item.data if stays else b"".join(part for tag, part in parts if part is not None and tag not in unused)
         return Item(data, item.layout), stays
 
     def _member(
-        self, item: Item, element: Element, place: _Place, kept: Kept, blocks: Blocks, override: Action | None
+        self,
+        item: Item,
+        element: Element,
+        place: _Place,
+        kept: Kept,
+        blocks: Blocks,
+        override: Action | None,
+        scheme: str,
     ) -> tuple[bool, Treated]:
-        tag, within = element.tag, kept.get(element.tag, _NOTHING)
+        tag, vr, _, start, length, _ = element
+        undefined = length == UNDEFINED
+        if not kept and override is None and not tag & 0x10000:  # most elements need no more than this
+            action = place.actions.get(tag)
+            if action is _REMOVE:
+                return False, None
+            if action is _KEEP and not undefined and vr != b"SQ" and tag != _CODE_MEANING:
+                return True, None
+        within = kept.get(tag, _NOTHING)
+        end = element.end - 8 if undefined else element.end
+        root = RootElement(
+            tag, b"SQ" if undefined else vr, lambda: item.data[start:end], item.ends, item.origin + start
+        )
+        if within is None or within:
+            blocks.keep(tag, root.value)
         if within is None:
-            blocks.keep(tag)
             return True, None
+        action = self._member_action(root, place, blocks, override)
+        if action is Action.REMOVE and not within:
+            return False, None
+        if action is Action.KEEP:
+            if tag == _CODE_MEANING and scheme not in _STANDARD_SCHEMES:
+                action = Action.TEXT
+            elif _is_plain(root):
+                return True, None
+        return self._element(action, root, place, within)
 
-        def value() -> bytes:
-            return item.data[element.value : element.value_end]
-
+    def _member_action(self, element: RootElement, place: _Place, blocks: Blocks, override: Action | None) -> Action:
+        tag = element.tag
         if tag >> 16 & 1:
-            action = blocks.action(tag, value)
-        elif override is not None and tag in _CONTENT_VALUES:
-            action = self._value_action(override, tag)
-        elif override is not None and tag == _CONTENT:
-            action = Action.TREE
-        else:
-            action = self._actions.within(place.parent, tag)
-        vr = b"SQ" if element.length == UNDEFINED and element.vr is None else element.vr
-        if tag == _CODE_MEANING and action is Action.KEEP:
-            action = Action.KEEP if place.scheme in _STANDARD_SCHEMES else Action.TEXT
-        elif action is Action.KEEP and vr != b"SQ":
-            return True, None
-        return self._element(action, tag, vr, value, place, within)
+            return blocks.action(tag, element.value)
+        if override is not None:
+            if tag in _CONTENT_VALUES:
+                return self._value_action(override, tag)
+            if tag == _CONTENT:
+                return Action.TREE
+        known = place.actions
+        return known.get(tag) or known.setdefault(tag, self._actions.within(place.parent, tag))
 
     def _value_action(self, override: Action, tag: int) -> Action:
         """Return what is done to a value of a content item: the item's action, if it fits this kind of value."""
@@ -369,35 +435,56 @@ class _Pass:
         fits = override in (Action.KEEP, Action.DUMMY, Action.REMOVE) or kind in _FITS.get(override, ())
         return override if fits else self._policy.content_action("", "", kind)
 
-    def _content_action(self, item: Item, elements: list[Element], place: _Place) -> Action:
+    def _content_action(self, item: Item, found: Mapping[int, Element]) -> Action:
         """Return what is done to an item of a content tree."""
-        found = {element.tag: item.data[element.value : element.value_end] for element in elements}
-        value_type = decode(found.get(_VALUE_TYPE, b""), b"")
-        concept = next(items_of(found.get(_CONCEPT, b""), place.layout), None)
-        scheme = code = ""
-        if concept is not None:
-            named = {e.tag: decode(concept.data[e.value : e.value_end], b"") for e in elements_of(concept)}
-            scheme, code = named.get(_SCHEME, ""), named.get(_CODE_VALUE, "")
-        return self._policy.content_action(scheme, code, value_type)
+        value_type = decode(_part(item, found.get(_VALUE_TYPE)), b"")
+        named = _named(item, found.get(_CONCEPT))
+        return self._policy.content_action(named.get(_SCHEME, ""), named.get(_CODE_VALUE, ""), value_type)
 
 
 _NOTHING: Mapping[int, Kept] = {}
 
 
-def _stated(tag: int, vr: bytes | None, action: Action) -> bytes:
+def _is_plain(element: RootElement) -> bool:
+    """Whether an element that is kept stays whatever it holds: it is no sequence, stated or not."""
+    if element.vr == b"SQ":
+        return False
+    return not element.tag >> 16 & 1 or element.vr not in (None, b"UN") or not element.value().startswith(_ITEM_STARTS)
+
+
+def _stated(element: RootElement, action: Action, data: bytes, layout: Layout) -> bytes:
     """The VR of an element: the stated one, or if that says nothing, the dictionary's or what its action means.
 
-    What the dictionary calls a sequence is one, whatever the file says.
+    What the dictionary calls a sequence is one, whatever the file says; so is a private element of which the file says
+    nothing and that begins as one.
     """
-    if not tag >> 16 & 1 and vr_of(tag) == "SQ":
+    tag, vr = element.tag, element.vr
+    private = tag >> 16 & 1
+    if not private and vr_of(tag) == "SQ":
         return b"SQ"
-    if vr is not None and vr != b"UN":
+    if vr is not None and vr in KNOWN_VRS and vr != b"UN":
         return vr
-    if tag >> 16 & 1:
-        return {Action.ITEMS: b"SQ", Action.UID: b"UI"}.get(action, b"UN")
-    return vr_of(tag).encode()
+    if not private:
+        return vr_of(tag).encode()
+    if data.startswith(_ITEM_STARTS):
+        return b"SQ"
+    return b"UI" if action is Action.UID else b"UN"
 
 
-def _charset(item: Item, elements: Iterable[Element]) -> bytes | None:
-    """The character set of an item that has its own."""
-    return next((item.data[e.value : e.value_end] for e in elements if e.tag == _CHARSET), None)
+def _inner_layout(element: RootElement, layout: Layout) -> Layout:
+    """How the items of a sequence are laid out: of one that a file states as UN little endian (PS3.5 section 6.2.2).
+
+    Whether they state VRs shows in each.
+    """
+    return IMPLICIT if element.vr == b"UN" and not layout.little else layout
+
+
+def _part(item: Item, element: Element | None) -> bytes:
+    """The value of an element of an item; nothing if there is none."""
+    return b"" if element is None else item.data[element.value : element.value_end]
+
+
+def _named(item: Item, concept: Element | None) -> dict[int, str]:
+    """The text of the elements of a concept name's code; nothing if there is none."""
+    code = next(items_of(_part(item, concept), item.layout), None)
+    return {} if code is None else {e.tag: decode(_part(code, e), b"") for e in elements_of(code)}

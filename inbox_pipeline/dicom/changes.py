@@ -16,6 +16,7 @@ from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import SHORT_VRS, UNDEFINED, Layout
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.plain import is_text_of, plain
 from inbox_pipeline.dicom.words import reverse_untouched
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ class Changes:
         This is what pydicom's writer does, but words that the edit left alone follow the byte order.
         """
         self._follow_charset()
-        _guarded(0, lambda: _convert_all(self._dataset))
+        guarded(0, lambda: _convert_all(self._dataset))
         if self._layout.little != layout.little:
-            _guarded(0, self._reverse_words)
+            guarded(0, self._reverse_words)
         self._layout = layout
         for tag in sorted(int(tag) for tag, _ in self._dataset.items() if tag & 0xFFFF):
             yield self.encode(self._dataset[tag])
@@ -86,8 +87,9 @@ class Changes:
         """
         from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - costs half a second
 
-        self._follow_charset()
         originals, suspects = self._originals, []
+        if self._dataset.get_item(CHARSET) is not originals.get(CHARSET):
+            self._follow_charset()
         for tag, now in self._dataset.items():
             if originals.get(tag) is not now or type(now) is not RawDataElement:
                 suspects.append((tag, now))
@@ -99,8 +101,11 @@ class Changes:
 
     def _change(self, tag: int, now: "AnyElement") -> Encoded | None:
         """The encoded element, or None if it was only looked at."""
-        encoded = self.encode(now)
         known = tag in self._originals and tag not in self._recoded
+        same = is_text_of(now, self._originals[tag]) if known else False
+        if same is not None:
+            return None if same else self.encode(now)
+        encoded = self.encode(now)
         return None if known and self._is_as_before(tag, now, encoded) else encoded
 
     def _is_as_before(self, tag: int, now: "AnyElement", encoded: Encoded) -> bool:
@@ -116,14 +121,14 @@ class Changes:
         """The original element as pydicom writes it. Raises NotWritable if it cannot be converted."""
         if tag in PIXEL_TAGS:  # not kept, since it may be large
             twin = self._make_twin()
-            return _guarded(tag, lambda: _encoded(twin[tag], twin, self._layout))
+            return guarded(tag, lambda: _encoded(twin[tag], twin, self._layout))
         if tag not in self._pristine:
-            self._pristine[tag] = _guarded(tag, lambda: _encoded(self._fresh()[tag], self._fresh(), self._layout))
+            self._pristine[tag] = guarded(tag, lambda: _encoded(self._fresh()[tag], self._fresh(), self._layout))
         return self._pristine[tag]
 
     def encode(self, element: "AnyElement") -> Encoded:
         """An element under the data set's layout and character set. Raises NotWritable."""
-        return _guarded(element.tag, lambda: _encoded(element, self._dataset, self._layout))
+        return guarded(element.tag, lambda: _encoded(element, self._dataset, self._layout))
 
     def _fresh(self) -> "Dataset":
         if self._twin is None:
@@ -162,7 +167,7 @@ def _decode(element: "DataElement", charset: "str | list[str]") -> None:
 
 def _converted(element: "AnyElement", encoder: "Callable[[AnyElement], Encoded]") -> Encoded:
     """The encoding after all nested elements were converted from their raw form."""
-    _guarded(element.tag, lambda: _read_nested(element))
+    guarded(element.tag, lambda: _read_nested(element))
     return encoder(element)
 
 
@@ -189,8 +194,8 @@ def _convert_all(dataset: "Dataset") -> None:
             _convert_all(item)
 
 
-def _guarded(tag: int, work: Callable[[], T]) -> T:
-    """What `work` returns; its errors become NotWritable, since pydicom raises anything and quotes values."""
+def guarded(tag: int, work: Callable[[], T]) -> T:
+    """What `work` returns for an element; its errors become NotWritable: pydicom raises anything and quotes values."""
     name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})" if tag else "the data set"
     try:
         return work()
@@ -206,7 +211,7 @@ def _encoded(element: "AnyElement", dataset: "Dataset", layout: Layout) -> Encod
     """One element as pydicom writes it, but the value of pixel data is not copied. Raises what pydicom raises."""
     value = element.value
     if element.tag not in PIXEL_TAGS:
-        return Encoded(encode(element, dataset, layout))
+        return Encoded(plain(element, layout) or encode(element, dataset, layout))
     if not isinstance(value, bytes) or (element.VR or "").encode() in SHORT_VRS:
         return _split(encode(element, dataset, layout), layout)
     short, undefined = _beginning(element, value[:_SPECIMEN_BYTES])

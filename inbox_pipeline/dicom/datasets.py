@@ -74,7 +74,7 @@ def new_dataset(
     dataset = Dataset(dict(elements))  # type: ignore[arg-type]  # keys are BaseTag, an int
     try:
         character_set = dataset._character_set
-    except (LookupError, ValueError):  # for instance a NUL inside the name, which no codec look-up accepts
+    except Exception:  # noqa: BLE001 - pydicom raises anything, for instance on a number where text is expected
         raise Unparsable("the Specific Character Set cannot be looked up") from None
     dataset.set_original_encoding(*preface.layout, character_set)
     dataset.buffer = stream

@@ -20,6 +20,11 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
 _IMPOSSIBLE = frozenset((0, 2, _DELIMITERS, 0xFFFF))
 
+Ends = dict[int, int]
+"""Where values of undefined length end, after their delimiter, by where they begin: nothing is walked twice."""
+MOST_ENDS = 1 << 17
+"""Ends that are remembered of one file, about 20 MB; what is beyond is walked again where it is needed."""
+
 
 class Layout(NamedTuple):
     """How elements are laid out: implicit or explicit value representation, and the byte order."""
@@ -88,28 +93,79 @@ def _is_stated(vr: bytes, position: int) -> bool:
     return False
 
 
-def root_elements(window: Window, start: int, layout: Layout, *, depth_limit: int = DEPTH_LIMIT) -> Iterator[Element]:
+def root_elements(
+    window: Window,
+    start: int,
+    layout: Layout,
+    *,
+    depth_limit: int = DEPTH_LIMIT,
+    ends: Ends | None = None,
+    origin: int = 0,
+    previous: int = -1,
+) -> Iterator[Element]:
     """Walk the root elements from `start` to the window's size.
 
-    Zero bytes after the last element are taken as padding and end the walk. Raises Truncated if an element
-    reaches beyond the size or there is none, Unparsable if what stands there cannot be an element.
+    Zero bytes after the last element are taken as padding and end the walk. `ends` is read and filled (`skip_items`),
+    `previous` is the tag of an element before `start`.
+    Raises Truncated if an element reaches beyond the size or there is none, Unparsable if what stands there cannot be
+    an element.
     """
-    position, previous = start, -1
-    while position < window.size:
-        if window.size - position < 8 and _is_padding(window, position, layout):
+    position, size = start, window.size
+    while position < size:
+        if size - position < 8 and _is_padding(window, position, layout):
             break
         tag, vr, value, length = head_at(window, position, layout)
         if tag >> 16 in _IMPOSSIBLE:
             if _is_padding(window, position, layout):
                 break
             raise Unparsable(f"no element can begin at offset {position}")
-        end = value + length if length != UNDEFINED else skip_items(window, value, layout, depth_limit)
-        if end > window.size:
-            _refuse_length(tag, previous, position, window.size)
+        if length != UNDEFINED:
+            end = value + length
+        elif ends and (known := ends.get(origin + value)):
+            end = known - origin
+        else:
+            end = skip_items(window, value, layout, depth_limit, ends, origin)
+        if end > size:
+            _refuse_length(tag, previous, position, size)
         yield Element(tag, vr, position, value, length, end)
         position, previous = end, tag
     if previous < 0:
-        raise Truncated(f"no element follows offset {start} of {window.size}")
+        raise Truncated(f"no element follows offset {start} of {size}")
+
+
+def all_elements(window: Window, start: int, layout: Layout, ends: Ends, origin: int = 0) -> list[Element]:
+    """The root elements at once, as `root_elements` walks them; raises the same.
+
+    One loop without calls as far as all is explicit, as it should be and within the window; `root_elements` does the
+    rest.
+    """
+    data, base, size, found = window.data, window.base, window.size, list[Element]()
+    order = _LITTLE if layout.little else _BIG
+    unpack, long, at = order.explicit.unpack_from, order.long.unpack_from, start - base
+    while not layout.implicit and 0 <= at <= len(data) - 12:
+        group, element, vr, length = unpack(data, at)
+        position = base + at
+        value = position + 8
+        if group in _IMPOSSIBLE or vr not in KNOWN_VRS:
+            break
+        if vr in LONG_VRS:
+            value, length = value + 4, long(data, at + 8)[0]
+        if length != UNDEFINED:
+            end = value + length
+        elif known := ends.get(origin + value):
+            end = known - origin
+        else:
+            end = skip_items(window, value, layout, DEPTH_LIMIT, ends, origin)
+            data, base = window.data, window.base
+        if end > size:
+            at = position - base
+            break
+        found.append(tuple.__new__(Element, (group << 16 | element, vr, position, value, length, end)))
+        at = end - base
+    if base + at < size or not found:
+        previous = found[-1].tag if found else -1
+        found += root_elements(window, base + at, layout, ends=ends, origin=origin, previous=previous)
+    return found
 
 
 def _is_padding(window: Window, position: int, layout: Layout) -> bool:
@@ -131,21 +187,97 @@ def _refuse_length(tag: int, previous: int, position: int, size: int) -> None:
     raise Truncated(f"the element at offset {position} reaches beyond the size of {size}")
 
 
-def skip_items(window: Window, position: int, layout: Layout, depth_limit: int) -> int:
-    """Offset after the sequence delimiter of the undefined-length value at `position`; nesting is kept on a list.
+def skip_items(
+    window: Window, position: int, layout: Layout, depth_limit: int, ends: Ends | None = None, origin: int = 0
+) -> int:
+    """Offset after the sequence delimiter of the undefined-length value at `position`.
 
-    A level is a layout, with a flag whether it holds items or, within an item of undefined length, elements.
+    Where it and all values of undefined length in it end is looked up and remembered in `ends`, as offsets to which
+    `origin` is added. Raises Truncated, Unparsable.
     """
-    levels = [(True, layout)]
+    return _skip(window, position, [(True, layout, position)], depth_limit, ends, origin)
+
+
+def skip_members(
+    window: Window, position: int, layout: Layout, depth_limit: int, ends: Ends | None = None, origin: int = 0
+) -> int:
+    """Offset after the delimiter of the item of undefined length whose elements begin at `position`."""
+    return _skip(window, position, [(False, layout, position)], depth_limit, ends, origin)
+
+
+_Levels = list[tuple[bool, Layout, int]]
+"""Nesting: whether a level holds items or, within an item of undefined length, elements; its layout; its beginning."""
+
+
+def _skip(window: Window, position: int, levels: _Levels, depth_limit: int, ends: Ends | None, origin: int) -> int:
+    """Offset after the outermost of `levels`, of which one begins at `position`."""
+    ends = {} if ends is None else ends
+    known = ends.get(origin + position)
+    if known is not None:
+        return known - origin
     while levels:
         if len(levels) > 2 * depth_limit:
             raise Unparsable("sequences are nested deeper than the limit")
-        in_items, here = levels[-1]
-        position = (_item if in_items else _member)(window, position, here, levels)
+        in_items, layout, start = levels[-1]
+        if not layout.implicit:
+            position = _run(window, position, levels, ends, origin)
+            in_items, layout, start = levels[-1]
+        depth = len(levels)
+        position = (_item if in_items else _member)(window, position, layout, levels)
+        if len(levels) < depth and len(ends) < MOST_ENDS:
+            ends[origin + start] = origin + position
     return position
 
 
-def _item(window: Window, position: int, layout: Layout, levels: list[tuple[bool, Layout]]) -> int:
+def _run(window: Window, position: int, levels: _Levels, ends: Ends, origin: int) -> int:
+    """Go on from `position` as far as all is explicit, within the window and as it should be: `_item` and `_member`.
+
+    One loop without calls, since most of the time of a large header is spent here.
+    """
+    data, at, shift = window.data, position - window.base, origin + window.base
+    in_items, layout, _ = levels[-1]
+    order = _LITTLE if layout.little else _BIG
+    unpack, long, last, room = order.explicit.unpack_from, order.long.unpack_from, len(data) - 14, len(levels) + 64
+    while 0 <= at <= last:
+        group, element, vr, length = unpack(data, at)
+        if group != _DELIMITERS and not in_items:
+            if vr in SHORT_VRS:
+                at += 8 + length
+                continue
+            if vr not in LONG_VRS:
+                break
+            length = long(data, at + 8)[0]
+            at += 12
+            if length != UNDEFINED:
+                at += length
+                continue
+            levels.append((True, layout, window.base + at))
+            in_items = True
+            continue
+        at += 8
+        if in_items and element == 0xE000 and group == _DELIMITERS:
+            length = long(data, at - 4)[0]
+            if length != UNDEFINED:
+                at += length
+                continue
+            if b"AA" <= data[at + 4 : at + 6] <= b"ZZ" and len(levels) < room:
+                levels.append((False, layout, window.base + at))
+                in_items = False
+                continue
+        elif group == _DELIMITERS and element == (0xE0DD if in_items else 0xE00D) and len(levels) > 1:
+            start = levels.pop()[2]
+            if len(ends) < MOST_ENDS:
+                ends[origin + start] = shift + at
+            in_items, now, _ = levels[-1]
+            if now == layout:
+                continue
+            return window.base + at
+        at -= 8
+        break
+    return window.base + at
+
+
+def _item(window: Window, position: int, layout: Layout, levels: _Levels) -> int:
     tag, _, value, length = head_at(window, position, layout)
     if tag == _SEQUENCE_END:
         levels.pop()
@@ -153,12 +285,12 @@ def _item(window: Window, position: int, layout: Layout, levels: list[tuple[bool
     if tag != _ITEM:
         raise Unparsable(f"an item was expected at offset {position}")
     if length == UNDEFINED:
-        levels.append((False, item_layout(window, value, layout)))
+        levels.append((False, item_layout(window, value, layout), value))
         return value
     return _within(value + length, window)
 
 
-def _member(window: Window, position: int, layout: Layout, levels: list[tuple[bool, Layout]]) -> int:
+def _member(window: Window, position: int, layout: Layout, levels: _Levels) -> int:
     tag, _, value, length = head_at(window, position, layout)
     if tag == _ITEM_END:
         levels.pop()
@@ -166,7 +298,7 @@ def _member(window: Window, position: int, layout: Layout, levels: list[tuple[bo
     if tag >> 16 == _DELIMITERS:
         raise Unparsable(f"an element was expected at offset {position}")
     if length == UNDEFINED:
-        levels.append((True, layout))
+        levels.append((True, layout, value))
         return value
     return _within(value + length, window)
 

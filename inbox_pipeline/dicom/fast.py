@@ -6,14 +6,13 @@ Does not belong here: files with anything unusual; those take the full parse.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.changes import Changes, Encoded
 from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, cleaned, in_order
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Ends, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST_GROUP = 0x0008
 _SEQUENCE_VRS = frozenset((b"SQ", b"UN"))
+_STATED = KNOWN_VRS | {None}
 
 
 def is_ordinary(preface: Preface, elements: list[Element], size: int) -> bool:
@@ -35,16 +35,18 @@ def is_ordinary(preface: Preface, elements: list[Element], size: int) -> bool:
     if not preface.regular or not preface.layout.little or preface.data_set.size != size or not elements:
         return False
     tags = [element.tag for element in elements]
-    if tags[0] >> 16 < _FIRST_GROUP or not all(a < b for a, b in pairwise(tags)) or elements[-1].end != size:
+    if tags[0] >> 16 < _FIRST_GROUP or elements[-1].end != size:
         return False
-    return len(PIXEL_TAGS.intersection(tags)) <= 1 and all(map(_is_known, elements))
+    distinct = set(tags)
+    if len(distinct) < len(tags) or tags != sorted(tags) or len(PIXEL_TAGS & distinct) > 1:
+        return False
+    if not {element.vr for element in elements} <= _STATED:
+        return False
+    return all(_may_be_undefined(element) for element in elements if element.length == UNDEFINED)
 
 
-def _is_known(element: Element) -> bool:
-    if element.vr is not None and element.vr not in KNOWN_VRS:
-        return False
-    if element.length != UNDEFINED:
-        return True
+def _may_be_undefined(element: Element) -> bool:
+    """Whether an element of undefined length is a sequence or pixel data."""
     if element.tag in PIXEL_TAGS or element.vr is not None:
         return element.vr in (KNOWN_VRS if element.tag in PIXEL_TAGS else _SEQUENCE_VRS)
     return _is_dictionary_sequence(element.tag)
@@ -61,66 +63,82 @@ def _is_dictionary_sequence(tag: int) -> bool:
 
 
 class FastRoad:
-    """One file on the fast road: `dataset` is for the editor, then `segments` are what follows the meta."""
+    """One file on the fast road: `dataset` is for the editor, then `segments` are what follows the meta.
 
-    def __init__(self, stream: BinaryIO, head: bytes, preface: Preface, elements: list[Element]) -> None:
-        originals = raw_elements(stream, head, elements, preface.layout)
-        self._stream, self._head, self._elements = stream, head, elements
+    With `wanted`, the data set holds the elements with these tags only; all others are written as they are.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        head: bytes,
+        preface: Preface,
+        elements: list[Element],
+        ends: Ends,
+        wanted: frozenset[int] | None = None,
+    ) -> None:
+        shown = elements if wanted is None else [element for element in elements if element.tag in wanted]
+        originals = raw_elements(stream, head, shown, preface.layout)
+        self._stream, self._head, self._elements, self._ends = stream, head, elements, ends
         self._layout = preface.layout
         self.dataset: Dataset = new_dataset(originals, stream, preface)
         self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
 
-    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
         """Copies of source ranges and encoded changes, by ascending tag, and what a cleaner did. Raises NotWritable.
 
-        In another layout than the source's nothing is copied: all elements are encoded.
+        In another layout than the source's nothing is copied: all elements are encoded, and must have been wanted.
         """
         if layout != self._layout:
             pieces, treated = cleaned(self.changes.relaid(layout), clean, layout)
             return [segment for encoded in pieces for segment in encoded.segments()], treated
         changes = self.changes.changed()
-        treated = clean(self._roots(changes), layout)
+        treated = {} if clean is None else clean(self._roots(changes), layout)
         changes |= {tag: None if head is None else Encoded(head) for tag, head in treated.items()}
         return list(self._pieces(changes)), treated
 
+    def roots(self) -> list[RootElement]:
+        """The root elements of the source."""
+        return [self._root(element) for element in self._elements]
+
     def _roots(self, changes: Mapping[int, Encoded | None]) -> Iterable[RootElement]:
-        roots = [self._root(element) for element in self._elements]
-        return in_order(roots, changes, self._layout) if changes else roots
+        return in_order(self.roots(), changes, self._layout) if changes else self.roots()
 
     def _root(self, element: Element) -> RootElement:
-        """An element of the source; an undefined length without a VR means a sequence (PS3.5 section 6.2.2)."""
         tag, vr, _, value, length, end = element
-        if length == UNDEFINED:
-            vr = vr if vr is not None or tag in PIXEL_TAGS else b"SQ"
-            end = element.value_end
         head = self._head
+        if length == UNDEFINED:
+            end -= 8
+            if tag not in PIXEL_TAGS:
+                return RootElement(tag, b"SQ", lambda: self._read(value, end), self._ends, value)
         if end <= len(head):
             return RootElement(tag, vr, lambda: head[value:end])
         return RootElement(tag, vr, lambda: self._read(value, end))
 
     def _read(self, start: int, end: int) -> bytes:
+        if end <= len(self._head):
+            return self._head[start:end]
         self._stream.seek(start)
         return self._stream.read(end - start)
 
     def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
         """Between the tags that need attention, the source is copied in one piece each."""
         elements, tags = self._elements, [element.tag for element in self._elements]
-        cursor = elements[0].start
-        for tag in sorted({*changes, *filter(_needs_attention, tags)}):
-            at = bisect_left(tags, tag)
-            present = at < len(tags) and tags[at] == tag
-            yield Segment(cursor, elements[at].start if at < len(tags) else elements[-1].end)
+        starts, places = [element.start for element in elements], {tag: at for at, tag in enumerate(tags)}
+        starts.append(elements[-1].end)
+        cursor = starts[0]
+        for tag in sorted({*changes, *(tag for tag in tags if tag & 0xFFFF == 0), *PIXEL_TAGS.intersection(tags)}):
+            at = places.get(tag)
+            here = bisect_left(tags, tag) if at is None else at
+            if starts[here] > cursor:
+                yield Segment(cursor, starts[here])
             if tag in changes:
                 changed = changes[tag]
                 yield from changed.segments() if changed else ()
-            elif tag in PIXEL_TAGS:
+            elif at is not None and tag in PIXEL_TAGS:
                 yield from _pixel_segments(elements[at])
-            cursor = elements[at + present].start if at + present < len(tags) else elements[-1].end
-        yield Segment(cursor, elements[-1].end)
-
-
-def _needs_attention(tag: int) -> bool:
-    return not tag & 0xFFFF or tag in PIXEL_TAGS
+            cursor = starts[here if at is None else at + 1]
+        yield Segment(cursor, starts[-1])
 
 
 def _pixel_segments(element: Element) -> Iterator[Segment]:

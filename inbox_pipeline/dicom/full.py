@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import Changes, Encoded
-from inbox_pipeline.dicom.cleaning import Clean, Treated, cleaned
+from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root, cleaned
 from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout
@@ -38,7 +38,11 @@ class FullRoad:
             self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, elements), None, preface)
         )
 
-    def segments(self, layout: Layout, clean: Clean) -> tuple[list[Segment], Treated]:
+    def roots(self) -> list[RootElement]:
+        """The root elements of the source."""
+        return [as_root(self._unchanged(tag), self._layout) for tag in sorted(self._raw)]
+
+    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
         """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
         pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
         kept, treated = cleaned(pieces, clean, layout)

@@ -4,10 +4,13 @@ Belongs here: our implementation identifiers, agreement with the data set, the g
 Does not belong here: reading it (preface), the data set.
 """
 
+from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
 
+from inbox_pipeline.dicom.changes import encode, guarded
 from inbox_pipeline.dicom.elements import LONG_VRS, Layout
+from inbox_pipeline.dicom.plain import plain
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -23,15 +26,15 @@ def write_meta(
 ) -> bytes:
     """The encoded group for a data set with these UIDs, our implementation, and what else `file_meta` holds.
 
-    A UID that is None is taken from `file_meta`, or left out if that has none.
+    A UID that is None is taken from `file_meta`, or left out if that has none. Raises NotWritable.
     """
-    elements = _others(file_meta)
+    elements = guarded(0x00020000, partial(_others, file_meta))
     elements[0x00020001] = _element(0x00020001, b"OB", b"\0\1")
     elements[0x00020010] = _text(0x00020010, b"UI", transfer_syntax_uid)
     elements[0x00020012] = _text(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID)
     elements[0x00020013] = _text(0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME)
     for tag, uid in ((0x00020002, sop_class_uid), (0x00020003, sop_instance_uid)):
-        value = uid or _present(file_meta, tag)
+        value = uid or guarded(tag, partial(_present, file_meta, tag))
         if value:
             elements[tag] = _text(tag, b"UI", value)
     body = b"".join(encoded for _, encoded in sorted(elements.items()))
@@ -39,11 +42,9 @@ def write_meta(
 
 
 def _others(file_meta: "Dataset") -> dict[int, bytes]:
-    from inbox_pipeline.dicom.changes import encode  # noqa: PLC0415 - not needed for most files
-
     layout = Layout(False, True)
-    kept = (tag for tag in list(file_meta.keys()) if tag not in _OURS)
-    return {tag: encode(file_meta[tag], file_meta, layout) for tag in kept}
+    kept = (file_meta[tag] for tag in list(file_meta.keys()) if tag not in _OURS)
+    return {int(each.tag): plain(each, layout) or encode(each, file_meta, layout) for each in kept}
 
 
 def _present(file_meta: "Dataset", tag: int) -> str:

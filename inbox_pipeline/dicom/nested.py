@@ -13,11 +13,12 @@ from inbox_pipeline.dicom.elements import (
     LONG_VRS,
     UNDEFINED,
     Element,
+    Ends,
     Layout,
+    all_elements,
     head_at,
     item_layout,
-    root_elements,
-    skip_items,
+    skip_members,
 )
 from inbox_pipeline.dicom.errors import Truncated, Unparsable
 from inbox_pipeline.dicom.window import Window
@@ -42,18 +43,21 @@ IN_MEMORY = _InMemory()
 
 
 class Item(NamedTuple):
-    """One item: the bytes of its elements and how they are laid out."""
+    """One item: the bytes of its elements, how they are laid out, and where they lie in what `ends` tells about."""
 
     data: bytes
     layout: Layout
+    origin: int = 0
+    ends: Ends | None = None
 
 
-def items_of(value: bytes, layout: Layout) -> Iterator[Item]:
-    """The items of a sequence's value, with or without delimiters.
+def items_of(value: bytes, layout: Layout, ends: Ends | None = None, origin: int = 0) -> Iterator[Item]:
+    """The items of a sequence's value, with or without delimiters; `origin` is where the value begins for `ends`.
 
     Raises Truncated or Unparsable for what is no sequence of items.
     """
     window, position = Window(IN_MEMORY, len(value), head=value), 0
+    ends = {} if ends is None else ends
     while position < len(value):
         tag, _, start, length = head_at(window, position, layout)
         if tag == _SEQUENCE_END:
@@ -61,41 +65,35 @@ def items_of(value: bytes, layout: Layout) -> Iterator[Item]:
         if tag != _ITEM:
             raise Unparsable(f"an item was expected at offset {position}")
         here = item_layout(window, start, layout) if start + 6 <= len(value) else layout
-        end, position = _item_end(window, start, length, here)
+        if length == UNDEFINED:
+            position = skip_members(window, start, here, DEPTH_LIMIT, ends, origin)
+            end = position - 8
+        else:
+            end = position = start + length
         if position > len(value):
             raise Truncated(f"an item reaches beyond the {len(value)} bytes of its sequence")
-        yield Item(value[start:end], here)
+        yield Item(value[start:end], here, origin + start, ends)
 
 
-def _item_end(window: Window, start: int, length: int, layout: Layout) -> tuple[int, int]:
-    """Where the elements of an item end, and where the next item begins."""
-    if length != UNDEFINED:
-        return start + length, start + length
-    position = start
-    while True:
-        tag, _, value, size = head_at(window, position, layout)
-        if tag == _ITEM_END:
-            return position, value
-        position = skip_items(window, value, layout, DEPTH_LIMIT) if size == UNDEFINED else value + size
-
-
-def elements_of(item: Item) -> Iterator[Element]:
+def elements_of(item: Item) -> list[Element]:
     """The elements of an item, as offsets into its data. Raises Truncated, Unparsable."""
     if not item.data:
-        return iter(())
-    return root_elements(Window(IN_MEMORY, len(item.data), head=item.data), 0, item.layout)
+        return []
+    window = Window(IN_MEMORY, len(item.data), head=item.data)
+    return all_elements(window, 0, item.layout, {} if item.ends is None else item.ends, item.origin)
 
 
 def encoded(tag: int, vr: bytes, value: bytes, layout: Layout) -> bytes:
-    """An element with its header. Values of an odd length must have been padded."""
+    """An element with its header; UN where its VR cannot state so long a value (PS3.5 section 6.2.2).
+
+    Values of an odd length must have been padded.
+    """
     order = "<" if layout.little else ">"
     group, element = tag >> 16, tag & 0xFFFF
     if layout.implicit:
         return pack(f"{order}HHI", group, element, len(value)) + value
-    if vr in LONG_VRS:
-        return pack(f"{order}HH2sHI", group, element, vr, 0, len(value)) + value
-    if len(value) > 0xFFFF:
-        raise Unparsable("a value is too long for its value representation")
+    if vr in LONG_VRS or len(value) > 0xFFFF:
+        return pack(f"{order}HH2sHI", group, element, vr if vr in LONG_VRS else b"UN", 0, len(value)) + value
     return pack(f"{order}HH2sH", group, element, vr, len(value)) + value
 
 

@@ -5,14 +5,14 @@ Does not belong here: what to edit, where files lie, what the roads do inside.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Encoded
-from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root
+from inbox_pipeline.dicom.changes import Encoded, guarded
+from inbox_pipeline.dicom.cleaning import Clean, Look, Treated, as_root
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
+from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, all_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
 from inbox_pipeline.dicom.full import FullRoad, deflated
@@ -37,6 +37,24 @@ if TYPE_CHECKING:
 
 _REACHABLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
 _PREAMBLE_BYTES = 128
+_NEEDED = frozenset(
+    (
+        0x00080005,
+        0x00080016,
+        0x00080018,
+        0x00080060,
+        0x00100020,
+        0x0020000D,
+        0x0020000E,
+        0x00200011,
+        0x00200013,
+        0x00200052,
+        0x00280008,
+        0x00280100,
+        0x00280103,
+    )
+)
+"""What a data set holds at any rate: the facts of `Rewritten`, and what the encoding of others depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,8 @@ class Rewritten:
     sop_instance_uid: str | None
     study_instance_uid: str | None
     series_instance_uid: str | None
+    frame_of_reference_uid: str | None
+    patient_id: str | None
     modality: str | None
     series_number: int | None
     instance_number: int | None
@@ -70,8 +90,9 @@ def rewrite(
     edit: "Callable[[Dataset], object]",
     *,
     size: int | None = None,
+    look: Look | None = None,
     clean: Clean | None = None,
-    inspect: "Callable[[Iterable[bytes]], object] | None" = None,
+    inspect: "Callable[[Iterable[bytes], Layout], object] | None" = None,
     zero_preamble: bool = False,
     md5: bool = True,
     pixel: bool = True,
@@ -84,27 +105,40 @@ def rewrite(
     `size` its length in bytes (default: asked of it); `zero_preamble` blanks the preamble. Nothing is written to `dest`
     before the edit is planned.
 
-    After the edit, `clean` may exchange root elements as bytes. Then `inspect` is given every byte that will be written
-    besides pixel data, in pieces; what it raises ends the rewrite before anything is written. Without `md5` or `pixel`
-    that digest is not taken.
+    Before the edit, `look` is shown the root elements of the source. After it, `clean` may exchange root elements as
+    bytes. Then `inspect` is given every byte that will be written besides pixel data, the frame first and then pieces
+    that begin with an element, and the layout; what it raises ends the rewrite before anything is written. Without
+    `md5` or `pixel` that digest is not taken.
 
     An edit may change the transfer syntax to Implicit or Explicit VR Little Endian: the data set is then laid out so.
     Pixel data that was compressed must have been replaced. In a big endian file the words of OW and the like that the
     edit left alone follow; those that it has set are taken to be little endian.
 
+    An editor with an attribute `wanted`, a set of root tags, is shown these elements only (and a few that a rewrite
+    needs itself), and must neither look at nor set others; this saves time. If it changes the character set or the
+    transfer syntax nevertheless, which concern all elements, or says in an attribute `gave_way` that it needs them, it
+    is called again with all of them.
+
     Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
     """
     with quiet():
-        opened = _open(source, size)
+        wanted = getattr(edit, "wanted", None)
+        opened = _open(source, size, wanted)
         preface, road = opened.preface, opened.road
+        if look is not None:
+            look(road.roots(), preface.layout)
         edit(road.dataset)
+        if wanted is not None and (getattr(edit, "gave_way", False) or _concerns_all(road.dataset, preface)):
+            opened = _open(source, size)
+            road = opened.road
+            edit(road.dataset)
         syntax = _new_syntax(road.dataset, preface)
         layout, hidden_pixel = stated_layout(syntax), None
-        segments, treated = road.segments(layout, clean or _nothing)
+        segments, treated = road.segments(layout, clean)
         facts = _Facts(road.dataset, treated, layout)
         segments.insert(0, _frame(facts, preface, opened.head, zero_preamble, syntax))
         if inspect is not None:
-            inspect(_runs(segments, opened.head, source))
+            inspect(_runs(segments, opened.head, source), layout)
         if syntax == DEFLATED:
             data_set, hidden_pixel = deflated(segments[1:])
             segments = [segments[0], *data_set]
@@ -135,23 +169,37 @@ class _Opened:
     path_taken: str
 
 
-def _open(source: BinaryIO, size: int | None) -> _Opened:
-    """Walk a source's elements. Raises NotReadable."""
+def _open(source: BinaryIO, size: int | None, wanted: "Collection[int] | None" = None) -> _Opened:
+    """Walk a source's elements, of which a data set holds the wanted ones; None for all. Raises NotReadable."""
     size = source.seek(0, os.SEEK_END) if size is None else size
     source.seek(0)
     head = source.read(min(BUFFER_BYTES, size))
     preface = read_preface(source, Window(source, size, head=head))
-    elements = list(root_elements(preface.data_set, preface.start, preface.layout))
+    ends: Ends = {}
+    elements = all_elements(preface.data_set, preface.start, preface.layout, ends)
     fast = is_ordinary(preface, elements, size)
-    road = FastRoad(source, head, preface, elements) if fast else FullRoad(preface, elements)
+    shown = None if wanted is None else _NEEDED.union(wanted)
+    road = FastRoad(source, head, preface, elements, ends, shown) if fast else FullRoad(preface, elements)
     names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
     refuse_directory(names_directory, {element.tag for element in elements})
     return _Opened(size, head, preface, road, "fast" if fast else "full")
 
 
+def _concerns_all(dataset: "Dataset", preface: Preface) -> bool:
+    """Whether an edit changed what all elements depend on: the character set or the transfer syntax."""
+    recoded = dataset._character_set != dataset.original_character_set
+    return recoded or _stated_syntax(dataset, preface) != preface.transfer_syntax_uid
+
+
+def _stated_syntax(dataset: "Dataset", preface: Preface) -> str:
+    """The transfer syntax that group 0002 names after an edit. Raises NotWritable if it cannot be told."""
+    given = guarded(0x00020010, lambda: dataset.file_meta.get("TransferSyntaxUID"))
+    return str(given or preface.transfer_syntax_uid)
+
+
 def _new_syntax(dataset: "Dataset", preface: Preface) -> str:
     """The transfer syntax to write. Raises NotWritable if the edit changed it to one that the bytes cannot follow."""
-    stated = str(dataset.file_meta.get("TransferSyntaxUID") or preface.transfer_syntax_uid)
+    stated = _stated_syntax(dataset, preface)
     if stated == preface.transfer_syntax_uid:
         return stated
     if stated not in _REACHABLE:
@@ -187,11 +235,6 @@ class _Facts:
             return None
 
 
-def _nothing(_roots: Iterable[RootElement], _layout: Layout) -> Treated:
-    """Clean nothing."""
-    return {}
-
-
 def _frame(facts: _Facts, preface: Preface, head: bytes, zero_preamble: bool, syntax: str) -> Segment:
     preamble = head[:_PREAMBLE_BYTES] if preface.prefixed and not zero_preamble else bytes(_PREAMBLE_BYTES)
     meta = write_meta(facts.dataset.file_meta, facts.text(0x00080016), facts.text(0x00080018), syntax)
@@ -218,6 +261,8 @@ def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Re
         sop_instance_uid=facts.text(0x00080018),
         study_instance_uid=facts.text(0x0020000D),
         series_instance_uid=facts.text(0x0020000E),
+        frame_of_reference_uid=facts.text(0x00200052),
+        patient_id=facts.text(0x00100020),
         modality=facts.text(0x00080060),
         series_number=facts.integer(0x00200011),
         instance_number=facts.integer(0x00200013),

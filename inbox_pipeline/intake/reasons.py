@@ -131,12 +131,12 @@ REFUSALS = [
         ),
         ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
         ("password_weak", "The password is too short.", "Use at least 8 characters."),
-        (
-            "policy_not_supported",
-            "The policy 'basic' comes with the de-identification release; 'none' is the only policy until then.",
-            "Use --policy none.",
-        ),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
+        (
+            "pixel_rules_invalid",
+            "The pixel rules cannot be used: {error}",
+            "Correct the line named; see docs/pixels.md.",
+        ),
     ),
     *_refusals(
         403,
@@ -145,6 +145,11 @@ REFUSALS = [
             "prevent_anon_denied",
             "Only the project's owner and administrators may import without anonymization.",
             "Leave prevent_anon out, or ask the project's owner.",
+        ),
+        (
+            "policy_forbids",
+            "The project's policy 'basic' does not allow {name}.",
+            "Leave {name} out, or import into a project with policy 'none'.",
         ),
         (
             "cross_site",
@@ -199,7 +204,17 @@ REQUEST_ENDINGS = _rows(
     ("path_gone", "The requested folder is no longer there.", "Put it back and retry the request."),
     ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
     ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
+    (
+        "policy_forbids",
+        "The project's policy does not allow an import without anonymization.",
+        "File a new request without prevent_anon.",
+    ),
     ("project_gone", "The destination project no longer exists.", "File a new request."),
+    (
+        "pixel_rules_broken",
+        "The site's device rules for pixels cannot be used.",
+        "Run `inbox-pipeline pixels check` on HOME/pixel-rules.yaml, correct it and retry.",
+    ),
     ("script_broken", "A stored anonymization script does not compile.", "Store a correct script and retry."),
     ("cancelled", "The request was cancelled.", "Retry it to import what is left."),
     (
@@ -248,7 +263,11 @@ LEDGER = [
         ("link_inside", "A link to something in the same folder, which is imported itself.", "Nothing to do."),
         ("special_file", "Not a regular file (socket, pipe or device).", "Remove it."),
     ),
-    *_rows("excluded", ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do.")),
+    *_rows(
+        "excluded",
+        ("script_rejected", "An anonymization script dropped this instance.", "Nothing to do."),
+        ("pixel_rule_exclude", "The pixel rule named drops this instance.", "Nothing to do."),
+    ),
     *_rows(
         "rejected",
         ("truncated", "The file ends before its data do.", "Copy it again from its origin and retry."),
@@ -271,6 +290,16 @@ LEDGER = [
     *_rows(
         "held",
         (
+            "label_identifies",
+            "A label that was chosen for its session is one of the patient's own identifiers.",
+            "Choose another SUBJECT_ID or EXPT_LABEL, or leave them out for a pseudonym.",
+        ),
+        (
+            "identifier_found",
+            "After anonymization the file still holds one of the patient's own identifiers, in the element named.",
+            "Let a script remove that element, then retry.",
+        ),
+        (
             "script_error",
             "The anonymization script failed on this file.",
             "Correct the script at the line named and retry.",
@@ -289,6 +318,36 @@ LEDGER = [
             "anonymize_error",
             "The file could not be rewritten.",
             "Check the file with a DICOM validator; it stays where it is.",
+        ),
+        (
+            "burned_in_risk",
+            "Its kind often shows a name or a face in the image, and no rule says that this one is clean.",
+            "Look at it, then write a pixel rule for the device (docs/pixels.md), or let the policy pass this kind.",
+        ),
+        (
+            "document_not_cleaned",
+            "It carries a document, a model or a sound, which cannot be cleaned.",
+            "Take out by hand what identifies the patient, or leave the file out; docs/pixels.md says how it may pass.",
+        ),
+        (
+            "pixel_rule_hold",
+            "The pixel rule named holds it for a person to look at.",
+            "Look at it, then change the rule and retry, or leave the file out.",
+        ),
+        (
+            "pixel_rule_error",
+            "The pixel rule named cannot be applied to it.",
+            "Correct the rule (inbox-pipeline pixels explain shows which fires) and retry.",
+        ),
+        (
+            "pixels_not_blanked",
+            "A part of its pixels had to be blanked and could not be.",
+            'Install the extra "pixels" for compressed images and retry; else clean it by hand.',
+        ),
+        (
+            "text_in_pixels",
+            "The second look found in its pixels what may be text.",
+            "Look at it, then write a pixel rule that blanks the text, or one that keeps the image, and retry.",
         ),
     ),
     *_rows(

@@ -11,8 +11,13 @@ from typing import Any
 import dagster as dg
 
 from inbox_pipeline.pipeline.tags import OUTCOME_TAG
+from inbox_pipeline.services.checks import Result, sentence_of
 from inbox_pipeline.services.steps import StepReport
 from inbox_pipeline.settings import Settings
+
+ASSET = dg.AssetKey("archived_session")
+BROKEN_PROMISES = frozenset({"references_resolve", "patients_apart", "markers_present", "uids_consistent"})
+"""Checks whose failure is a fault of ours; the others may be what a script, or policy none, was asked to do."""
 
 
 def show(context: dg.OpExecutionContext, settings: Settings, request_id: int, report: StepReport) -> None:
@@ -30,7 +35,21 @@ def show(context: dg.OpExecutionContext, settings: Settings, request_id: int, re
     if report.facts.get("status") == "Failed":
         raise dg.Failure(description=report.sentence, metadata=metadata, allow_retries=False)
     context.log.info(report.sentence)
+    for check in report.checks:
+        context.log_event(as_evaluation(check))
     context.add_output_metadata(metadata)
+
+
+def as_evaluation(check: Result) -> dg.AssetCheckEvaluation:
+    """Return a check of what a request has committed, as the asset check that Dagster shows."""
+    return dg.AssetCheckEvaluation(
+        asset_key=ASSET,
+        check_name=check["name"],
+        passed=not check["failed"],
+        severity=dg.AssetCheckSeverity.ERROR if check["name"] in BROKEN_PROMISES else dg.AssetCheckSeverity.WARN,
+        description=sentence_of(check),
+        metadata={name: check[name] for name in ("checked", "failed", "unchecked")},
+    )
 
 
 def as_metadata(report: StepReport, url: str | None) -> dict[str, Any]:

@@ -100,6 +100,20 @@ def decoded(dataset: Dataset, syntax: str, image: Image) -> Decoded:
     return result
 
 
+def some_frames(dataset: Dataset, syntax: str, numbers: Sequence[int]) -> "Iterator[Any]":
+    """The frames of those numbers (from 0), native or compressed, as arrays of rows, columns and perhaps samples.
+
+    YBR colours become RGB. Raises Failure as `decoded`.
+    """
+    name = _name(syntax)
+    decoder = _decoder(syntax, name)
+    try:
+        for array, _ in decoder.iter_array(dataset, indices=list(numbers), as_rgb=True):
+            yield array
+    except Exception as error:  # noqa: BLE001 - decoders raise anything, and quote values
+        raise Failure(f"pixel data of {name} cannot be decoded ({type(error).__name__})") from None
+
+
 def _attempt(ways: "Sequence[Callable[[], Frames]]", image: Image, name: str) -> Decoded:
     """What the first of the ways that succeeds gives."""
     reason = ""

@@ -4,9 +4,10 @@ Belongs here: where samples lie in native pixel data (PS3.5 section 8, PS3.3 sec
 Does not belong here: decoding, attributes, the language.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import pairwise
 
 from inbox_pipeline.script.errors import Failure
 
@@ -25,6 +26,28 @@ class Rectangle:
         left, top = max(self.left, 0), max(self.top, 0)
         right, bottom = min(self.right, columns), min(self.bottom, rows)
         return Rectangle(left, top, right, bottom) if left < right and top < bottom else None
+
+
+def complement(kept: Iterable[Rectangle], columns: int, rows: int) -> list[Rectangle]:
+    """What lies outside all of `kept` in an image: rectangles that do not overlap, none if everything is kept."""
+    areas = [area for area in (each.clipped(columns, rows) for each in kept) if area]
+    edges = sorted({0, rows, *(area.top for area in areas), *(area.bottom for area in areas)})
+    left_over = []
+    for top, bottom in pairwise(edges):
+        spans = sorted((area.left, area.right) for area in areas if area.top <= top and bottom <= area.bottom)
+        left_over += [Rectangle(left, top, right, bottom) for left, right in _gaps(spans, columns)]
+    return left_over
+
+
+def _gaps(spans: list[tuple[int, int]], columns: int) -> Iterator[tuple[int, int]]:
+    """What sorted spans leave of a row."""
+    at = 0
+    for left, right in spans:
+        if at < left:
+            yield at, left
+        at = max(at, right)
+    if at < columns:
+        yield at, columns
 
 
 @dataclass(frozen=True)
@@ -78,17 +101,17 @@ class Layout:
         return replace(self, frames=length // one) if one else self
 
 
-def fill(value: bytes, layout: Layout, area: Rectangle) -> bytes:
-    """The pixel data with a rectangle of every frame filled; it is copied once. Raises Failure if it does not fit."""
+def fill(value: bytes, layout: Layout, areas: Sequence[Rectangle]) -> bytes:
+    """The pixel data with rectangles, which lie inside the image, of every frame filled; it is copied once.
+
+    Raises Failure if it does not fit its layout.
+    """
     layout = layout.fitted(len(value))
+    way = _fill_bits if layout.bits == 1 else _fill_pairs if layout.subsampled else _fill_rows
     buffer = BytesIO(value)
     with buffer.getbuffer() as data:
-        if layout.bits == 1:
-            _fill_bits(data, layout, area)
-        elif layout.subsampled:
-            _fill_pairs(data, layout, area)
-        else:
-            _fill_rows(data, layout, area)
+        for area in areas:
+            way(data, layout, area)
     return buffer.getvalue()
 
 

@@ -24,7 +24,7 @@ from inbox_pipeline.script.legacy import Program42
 from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.lookup import parse_lookup
-from inbox_pipeline.script.reach import may_assign
+from inbox_pipeline.script.reach import looks_at, may_assign
 from inbox_pipeline.script.source import Source
 
 _VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
@@ -93,6 +93,18 @@ class Script:
     def lacking(self, xnat: Server) -> tuple[Advice, ...]:
         """What an XNAT lacks of what the script states and uses: it would fail there."""
         return lacking(xnat, Source(self.text), self.version, self.features)
+
+    def looks_at(self) -> frozenset[int] | None:
+        """The root elements that are all it can read, change, create or remove, told from its text alone.
+
+        None if only the data set can tell. Group 0002 is not among them. A change of the root's character set, which
+        the script's values may bring about, concerns all text: it must then be applied to the whole data set.
+        """
+        return self._looks_at
+
+    @cached_property
+    def _looks_at(self) -> frozenset[int] | None:
+        return looks_at(self._program.statements)
 
     def apply(
         self,

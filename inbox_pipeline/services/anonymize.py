@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.linking import link
+from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.policies import PIXEL_RULES_NAME, PolicyChoice, pixel_rules, pseudonyms_of
+from inbox_pipeline.services.profile import Profile
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
-from inbox_pipeline.services.scan import open_folder
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.inbox import InboxFolder
@@ -44,6 +50,8 @@ _UNSTAGED: dict[str, Any] = {
     "series_uid": None,
     "study_uid": None,
     "warnings": 0,
+    "identifiers": 0,
+    "face": False,
 }
 
 
@@ -51,7 +59,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
     """Stage every pending file that belongs to a session.
 
     Raises:
-        Rejected: `script_broken`, `path_gone`.
+        Rejected: `script_broken`, `pixel_rules_broken`, `path_gone`.
         Unavailable: `storage_failed`.
     """
     with site.catalog.read() as connection:
@@ -60,24 +68,47 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         rows = [row for row in ledger.pending(connection, lease.request_id) if not row["staged_name"]]
     if request is None:
         raise Rejected("request_not_found", "The request is gone.", "")
-    recipes = {plan["number"]: recipe_for(site, plan, bare=request["prevent_anon"]) for plan in plans}
+    choice = PolicyChoice.of(request)
+    pseudonyms = pseudonyms_of(site.secret, request["project_id"])
+    profile = Profile(choice, pseudonyms, _pixel_rules(site))
+    bare = request["prevent_anon"]
+    recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
     with open_folder(request["source_path"]) as folder:
         rewriter = rewriter_for(site, request, folder, recipes)
-        worker = _Worker(site, lease, staging, rewriter, recipes)
+        worker = _Worker(site, lease, staging, rewriter, recipes, linking=_keeps_links(site, request["project_id"]))
         for row in rows:
             check()
             worker.take(row)
         worker.flush()
 
 
-def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
-    """Return what is done to a planned session: site script at import, project script on entering the archive.
+def _pixel_rules(site: Site) -> Rules:
+    """Return the site's device rules. Raises Rejected: `pixel_rules_broken`."""
+    try:
+        return pixel_rules(site.settings.home / PIXEL_RULES_NAME)
+    except Rejected as error:
+        raise Rejected("pixel_rules_broken", error.sentence, error.hint) from None
+
+
+def _keeps_links(site: Site, project_id: str) -> str | None:
+    """Return the project if it keeps a linking table."""
+    with site.catalog.read() as connection:
+        project = projects.get_project(connection, project_id)
+    return project_id if project is not None and project["linking_table"] else None
+
+
+def recipe_for(site: Site, plan: RowMapping, profile: Profile, *, bare: bool) -> Recipe:
+    """Return what is done to a planned session.
+
+    Under policy `none` the site script runs at import and the project script on entering the archive, as in XNAT; under
+    `basic` both run at import, wherever the session goes.
 
     The versions are those with which the session's first file was written, whatever has been stored since.
 
     Args:
         site: the site.
         plan: the session.
+        profile: what follows the scripts.
         bare: run no script, as `prevent_anon` asks.
 
     Raises:
@@ -90,16 +121,16 @@ def recipe_for(site: Site, plan: RowMapping, *, bare: bool) -> Recipe:
         "subject": plan["subject_label"],
         "session": plan["session_label"],
     }
-    stored = [] if bare else _scripts_of(site, plan)
+    at_once = profile.cleans or plan["destination"] == ARCHIVE
+    stored = [] if bare else _scripts_of(site, plan, [None, plan["project_id"]] if at_once else [None])
     coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
-    return Recipe(coded, variables, bool(project and project["strict_script"]))
+    return Recipe(coded, variables, bool(project and project["strict_script"]), profile)
 
 
-def _scripts_of(site: Site, plan: RowMapping) -> list[StoredScript]:
+def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None]) -> list[StoredScript]:
     """Return the script versions of a session; when it has none yet, those in force now, which it then keeps."""
     if plan["scripts"] is not None:
         return [stored_script(site, each["id"]) for each in plan["scripts"]]
-    scopes = [None, plan["project_id"]] if plan["destination"] == ARCHIVE else [None]
     stored = [script for scope in scopes if (script := active_script(site, scope)) and script.enabled]
     pinned = [{"id": script.id, "scope": script.scope, "digest": script.digest} for script in stored]
     with site.catalog.write() as connection:
@@ -134,8 +165,15 @@ class _Worker:
     """Rewrites file by file, and writes rows to the ledger once their bytes are durable."""
 
     def __init__(
-        self, site: Site, lease: Lease, staging: Staging, rewriter: Rewriter, recipes: Mapping[int, Recipe]
+        self,
+        site: Site,
+        lease: Lease,
+        staging: Staging,
+        rewriter: Rewriter,
+        recipes: Mapping[int, Recipe],
+        linking: str | None,
     ) -> None:
+        self.linking, self.pairs = linking, Pairs()
         self.site, self.lease, self.staging, self.rewriter, self.recipes = site, lease, staging, rewriter, recipes
         self.taken = staged_uids(site, lease.request_id)
         self.done: list[dict[str, Any]] = []
@@ -154,10 +192,12 @@ class _Worker:
                 self.staging.sync()
             except OSError as error:
                 raise storage_failed(error) from None
+            if self.linking is not None:
+                link(self.site, self.linking, self.lease.request_id, self.pairs)
             with self.site.catalog.write() as connection:
                 ledger.update_rows(connection, self.done)
                 leases.count_durable(connection, self.lease, sum(1 for row in self.done if row["staged_name"]))
-        self.done, self.since = [], time.monotonic()
+        self.done, self.since, self.pairs = [], time.monotonic(), Pairs()
 
     def _staged(self, row: RowMapping) -> dict[str, Any]:
         try:
@@ -174,7 +214,8 @@ class _Worker:
             raise storage_failed(error) from None
 
     def _written(self, row: RowMapping, file: BinaryIO) -> Written:
-        return self.rewriter.write(Source.of(row), self.recipes[row["session_number"]], Target(file))
+        recipe = self.recipes[row["session_number"]]
+        return self.rewriter.write(Source.of(row), recipe, Target(file), pairs=self.linking is not None)
 
     def _accept(self, row: RowMapping, written: Written, part: Path) -> dict[str, Any]:
         if (row["session_number"], written.uid) in self.taken:
@@ -182,6 +223,8 @@ class _Worker:
         self.taken.add((row["session_number"], written.uid))
         final = part.with_name(f"{written.uid}.dcm")
         replace_part(part, final)
+        if written.pairs is not None:
+            self.pairs.add(written.pairs)
         result = written.result
         return {
             "disposition": "pending",
@@ -197,6 +240,8 @@ class _Worker:
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
             "warnings": len(written.warnings),
+            "identifiers": written.identifiers,
+            "face": written.face,
         }
 
 

@@ -15,32 +15,47 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from secrets import token_bytes
 
+from inbox_pipeline.deid.pseudonyms import Keys
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
 from inbox_pipeline.intake.sessions import PlannedSession
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
+from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.examine import entries, open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
     Row,
     bearers_of,
     labels_asked,
-    plan_entries,
+    plan_examined,
     variables_of,
 )
-from inbox_pipeline.services.folder_worker import STORAGE_FAILED, FolderWorker, Share, Staged, Task, stage, start
+from inbox_pipeline.services.folder_scan import Look, examined
+from inbox_pipeline.services.folder_worker import (
+    STORAGE_FAILED,
+    FolderWorker,
+    KeyedPolicy,
+    Share,
+    Staged,
+    Task,
+    stage,
+    start,
+)
+from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.processes import helpers_context
+from inbox_pipeline.services.replacements import ROLES
 from inbox_pipeline.services.rewriting import Source
-from inbox_pipeline.services.scan import entries, open_folder
-from inbox_pipeline.services.scripts import check_script
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import replace_part
 
-CHUNK_FILES = 16
+LARGEST_CHUNK, CHUNKS_PER_JOB = 16, 4
+"""How many files a process is given at once: few enough that all are busy to the end."""
 HELD_WORDS = {
     "label_taken": "held because another study has their label",
     "patient_conflict": "held because their study holds several patients",
@@ -59,7 +74,12 @@ LEDGER_MEMBERS = (
     "scan",
     "sop_instance_uid",
     "deleted_at",
+    "warnings",
+    "identifiers",
 )
+
+REPORTED = ("source_path", "disposition", "reason", "detail", "bytes", "number", "subject_label", "session", "scan")
+"""What the plan says of a file that is told at the end."""
 
 Stop = tuple[str, Mapping[str, object]] | None
 
@@ -69,7 +89,9 @@ class Order:
     """What to anonymize and how.
 
     `scripts` are texts, applied in order; `jobs` is a number of processes; `key` is the project's for new and mapped
-    UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect.
+    UIDs, None makes one for this call; `strict_script` holds files on which a line of a script had no effect; `policy`
+    follows the scripts, None is policy `none`, under which `strict_identifiers` holds what still holds identifiers;
+    `pairs` asks what became of each UID and PatientID.
     """
 
     source: Path
@@ -81,15 +103,21 @@ class Order:
     jobs: int = 1
     key: bytes | None = None
     strict_script: bool = False
+    policy: KeyedPolicy | None = None
+    strict_identifiers: bool = False
+    pairs: bool = False
 
 
 @dataclass
 class Result:
-    """How it went: `outcome` as of an import, one sentence, and a row per file found, as in a ledger."""
+    """How it went: `outcome` as of an import, one sentence, a row per file found, as in a ledger, and what became of
+    identifiers, if that was asked.
+    """
 
     outcome: str
     verdict: str
     rows: list[Row] = field(default_factory=list)
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda done, total: None) -> Result:
@@ -104,13 +132,15 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
             `session_label_illegal`.
         Unavailable: `storage_failed`, when the target cannot be written.
     """
-    for text in order.scripts:
-        check_script(text)
+    scripts = [check_script(text) for text in order.scripts]
+    follows = any(script.may_assign(role) for script in scripts for role in ROLES)
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
     found, sessions, stop = _plan(order, asked, grouping)
-    _rewrite_all(_share(order, found, sessions, grouping), order.jobs, found, progress)
-    return _result(order, found, sessions, stop)
+    share = _share(order, found, sessions, grouping, follows)
+    _forget_plan(found)
+    pairs = _rewrite_all(share, order.jobs, found, progress)
+    return _result(order, found, sessions, stop, pairs)
 
 
 def _asked(order: Order) -> ImportParameters:
@@ -127,25 +157,48 @@ def _asked(order: Order) -> ImportParameters:
 
 def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
-    with open_folder(_real(order.source)) as folder:
-        plan = plan_entries(folder, entries(folder, None), asked, grouping)
+    source = _real(order.source)
+    policy = order.policy if order.policy is not None and order.policy.choice.basic else None
+    look = Look(source, asked.subject_label, asked.session_label, grouping, policy)
+    with open_folder(source) as folder:
+        rows = examined(look, folder, entries(folder, None), order.jobs)
+        plan = plan_examined(folder, rows, asked.session_label)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
 
-def _share(order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret) -> Share:
-    """Say what is to be rewritten; files of a session that must wait are held."""
+def _share(
+    order: Order, found: Sequence[Row], sessions: Sequence[PlannedSession], grouping: Secret, follows: bool
+) -> Share:
+    """Say what is to be rewritten; files of a session that must wait are held.
+
+    Which file bears which UID is told if references must follow what scripts replace.
+    """
     tasks = list(_tasks(found, sessions))
     return Share(
         source=_real(order.source),
         target=order.target,
         scripts=order.scripts,
         strict=order.strict_script,
+        policy=order.policy or _policy_none(order, grouping),
         key=order.key or token_bytes(32),
         grouping=grouping,
         variables={session.number: variables_of(order.project, session) for session in sessions},
         tasks=tasks,
-        bearers=bearers_of([found[task.row_id] for task in tasks]),
+        bearers=bearers_of([found[task.row_id] for task in tasks]) if follows else (),
+        pairs=order.pairs,
     )
+
+
+def _policy_none(order: Order, grouping: Secret) -> KeyedPolicy:
+    """Policy `none` asks its keys for nothing."""
+    choice = PolicyChoice(strict_identifiers=order.strict_identifiers)
+    return KeyedPolicy(choice, Keys.derived(grouping.subkey, order.project))
+
+
+def _forget_plan(found: list[Row]) -> None:
+    """Leave in the rows only what the report tells: there may be very many."""
+    for number, row in enumerate(found):
+        found[number] = {name: row[name] for name in REPORTED if name in row}
 
 
 def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator[Task]:
@@ -160,13 +213,17 @@ def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator
                 yield Task(row_id, Source.of(row), session.number, folder)
 
 
-def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> None:
+def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> Pairs:
     """Rewrite in this process, or in several; two files that come out with one UID are settled in order.
+
+    Returns:
+        what became of identifiers, if that was asked.
 
     Raises:
         Unavailable: `storage_failed`.
     """
     taken: set[str] = set()
+    pairs = Pairs()
     with ExitStack() as stack:
         results = _staged(share, jobs, stack)
         for done, (task, staged) in enumerate(zip(share.tasks, results, strict=True), 1):
@@ -176,15 +233,19 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
                 )
             change = _settled(share.target, task, staged, taken)
             found[task.row_id].update(change, disposition=disposition_of(str(change["reason"])))
+            if staged.pairs is not None:
+                pairs.add(staged.pairs)
             progress(done, len(share.tasks))
+    return pairs
 
 
 def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
     if jobs == 1:
         return map(FolderWorker(share).stage, share.tasks)
-    pool = stack.enter_context(ProcessPoolExecutor(jobs, get_context("spawn"), start, (share,)))
+    pool = stack.enter_context(ProcessPoolExecutor(jobs, helpers_context(), start, (share,)))
     stack.callback(pool.shutdown, cancel_futures=True)
-    return pool.map(stage, share.tasks, chunksize=CHUNK_FILES)
+    chunk = max(1, min(LARGEST_CHUNK, len(share.tasks) // (CHUNKS_PER_JOB * jobs)))
+    return pool.map(stage, share.tasks, chunksize=chunk)
 
 
 def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
@@ -205,10 +266,11 @@ def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
         "archived_sha256": staged.archived_sha256,
         "sop_instance_uid": staged.sop_instance_uid,
         "warnings": staged.warnings,
+        "identifiers": staged.identifiers,
     }
 
 
-def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSession], stop: Stop) -> Result:
+def _result(order: Order, found: list[Row], sessions: Iterable[PlannedSession], stop: Stop, pairs: Pairs) -> Result:
     """Judge as an import is judged, and say it in this command's words."""
     counts = Counter((row["disposition"], row["reason"]) for row in found)
     filled = {row["number"] for row in found if row["disposition"] == "archived"}
@@ -218,7 +280,9 @@ def _result(order: Order, found: Sequence[Row], sessions: Iterable[PlannedSessio
         if session.reason is not None or session.number in filled
     ]
     outcome = judge(counts, ends, stop).outcome
-    return Result(outcome, _sentence(outcome, counts, len(filled)), [_reported(order, row) for row in found])
+    for number, row in enumerate(found):
+        found[number] = _reported(order, row)  # in its place: a copy of many rows would double them
+    return Result(outcome, _sentence(outcome, counts, len(filled)), found, pairs)
 
 
 def _sentence(outcome: str, counts: Counter[tuple[str, str]], sessions: int) -> str:

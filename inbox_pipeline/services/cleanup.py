@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.services.scan import open_folder
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.archive import file_sha256
 from inbox_pipeline.store.catalog import ledger, requests

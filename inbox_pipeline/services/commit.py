@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.deid.pixel_faces import FACES_NOT_REMOVED
 from inbox_pipeline.dicom.sop_classes import scan_type, session_type
 from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.sessions import ARCHIVE, PREARCHIVE
@@ -32,6 +33,7 @@ from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
 LOCK_WAIT_SECONDS = 600.0
+_LEFT = {"identifiers_left": "identifiers", FACES_NOT_REMOVED: "face"}
 LOCK_POLL_SECONDS = 0.25
 
 
@@ -107,7 +109,7 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows:
     """Steps 1 and 2: complete the staged tree, make it durable, and record where it will go."""
     digest = _complete_tree(staging, plan["number"], rows)
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    while (intent := _intend(site, lease, plan, digest)) is None:
+    while (intent := _intend(site, lease, plan, rows, digest)) is None:
         if time.monotonic() > deadline:
             raise Unavailable("lock_busy", "Another request has been committing that session label for too long.", "")
         time.sleep(LOCK_POLL_SECONDS)
@@ -115,11 +117,18 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows:
 
 
 def _complete_tree(staging: Staging, number: int, rows: Sequence[RowMapping]) -> str:
-    """Write each scan's catalog, drop what the ledger does not know, sync, and return the manifest's digest."""
+    """Write each scan's catalog, drop what the ledger does not know, sync, and return the manifest's digest.
+
+    Raises:
+        Rejected: `commit_lost`.
+    """
     manifest: dict[str, str] = {}
     for scan_label, files in groupby(rows, key=lambda row: row["scan_label"]):
         manifest |= _complete_scan(staging.scan_path(number, scan_label), scan_label, list(files))
-    staging.drop(number, staging.files(number) - manifest.keys())
+    present = staging.files(number)
+    if not manifest.keys() <= present:
+        raise _commit_lost("A staged file vanished before its commit.")
+    staging.drop(number, present - manifest.keys())
     staging.sync()
     return archive.manifest_digest(manifest.items())
 
@@ -141,7 +150,13 @@ def _complete_scan(scan_path: Path, scan_label: str, files: Sequence[RowMapping]
     return {base + name: sha256} | {base + row["staged_name"]: row["archived_sha256"] for row in files}
 
 
-def _intend(site: Site, lease: Lease, plan: RowMapping, digest: str) -> Intent | None:
+def _left_findings(rows: Sequence[RowMapping]) -> list[dict[str, str | int]]:
+    """Tell of files that still hold identifiers, as they may under policy `none`, and of images that show faces."""
+    counts = {code: sum(1 for row in rows if row[column]) for code, column in _LEFT.items()}
+    return [{"code": code, "count": count} for code, count in counts.items() if count]
+
+
+def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMapping], digest: str) -> Intent | None:
     """Record the intent if the lease is held and the label is ours; None while another request commits that label."""
     with site.catalog.write() as connection:
         if not leases.update_held(connection, lease, phase="committing"):
@@ -158,6 +173,7 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, digest: str) -> Intent |
             destination=destination,
             state=state,
             reason=reason,
+            findings=[*plan["findings"], *_left_findings(rows)],
             intent_token=lease.token,
             intent_target=intent.target,
             intent_timestamp=intent.timestamp,
@@ -212,11 +228,13 @@ def _show(site: Site, staging: Staging, plan: RowMapping, intent: Intent) -> Non
     if not staging.path.exists():
         raise lost(staging.request_id)
     if not final.exists() or archive.manifest_digest(archive.read_manifest(final)) != intent.manifest_digest:
-        raise Rejected(
-            "commit_lost",
-            "A staged session vanished before its commit, or what lies at its place is not what was staged.",
-            "Check who else writes to the staging, archive and prearchive folders.",
+        raise _commit_lost(
+            "A staged session vanished before its commit, or what lies at its place is not what was staged."
         )
+
+
+def _commit_lost(sentence: str) -> Rejected:
+    return Rejected("commit_lost", sentence, "Check who else writes to the staging, archive and prearchive folders.")
 
 
 def _write_rows(
@@ -264,7 +282,8 @@ def _insert_session(
             "study_uid": rows[0]["study_uid"],
             "modality": max(set(kinds), key=kinds.count),
             "xsi_type": session_type(set(kinds)),
-            "policy": "none",
+            "policy": (request["policy"] if request else None) or "none",
+            "options": (request["options"] if request else None) or "",
             "scripts": plan["scripts"] or [],
             "manifest_digest": intent.manifest_digest,
             "request_id": plan["request_id"],

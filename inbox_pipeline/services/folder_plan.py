@@ -13,9 +13,10 @@ from typing import Any
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import ImportParameters, read_parameters, refuse_illegal_labels
 from inbox_pipeline.intake.sessions import AUTO_ARCHIVE_CODE, Destination, PlannedSession, studies_under_one_label
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
+from inbox_pipeline.services.examine import Asked, examine
+from inbox_pipeline.services.grouping import facts, judge, plan_rows
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
-from inbox_pipeline.services.scan import Asked, examine
-from inbox_pipeline.services.validate import facts, judge, plan_rows
 from inbox_pipeline.store.inbox import Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
 
@@ -50,16 +51,28 @@ def plan_entries(
 ) -> FolderPlan:
     """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
     labels = Asked(asked.subject_label, asked.session_label, grouping)
-    found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(covered)]
+    return plan_examined(folder, (examine(folder, entry, labels) for entry in covered), asked.session_label)
+
+
+def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
+    """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
+    same: dict[str, str] = {}
+    found = [{"id": n, **_sharing(row, same)} for n, row in enumerate(examined)]
     rows = [row for row in found if row["disposition"] == "pending"]
-    studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
+    studies = studies_under_one_label((facts(row) for row in rows), session_label)
     verdicts, _ = judge(folder, rows, {}, lambda: None)
+    verdicts |= concerned((row for row in found if row["reason"] == GIVEN_AWAY), rows)
     if studies:
         verdicts = {row["id"]: ONE_LABEL for row in rows}
     for row_id, reason in verdicts.items():
         found[row_id] |= {"disposition": disposition_of(reason), "reason": reason}
     kept = [row for row in rows if row["id"] not in verdicts]
     return FolderPlan(found, plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True)), studies)
+
+
+def _sharing(row: Row, same: dict[str, str]) -> Row:
+    """Return a row whose texts are the objects of earlier rows that are equal: most are those of a whole series."""
+    return {name: same.setdefault(text, text) if type(text) is str else text for name, text in row.items()}
 
 
 def variables_of(project: str, session: PlannedSession) -> dict[str, str]:

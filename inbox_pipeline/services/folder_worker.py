@@ -10,10 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inbox_pipeline.deid.pixel_rules import Rules
+from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, shortened
+from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.processes import end_with_parent
+from inbox_pipeline.services.profile import NO_RULES, Profile
+from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import PART
@@ -21,7 +28,7 @@ from inbox_pipeline.store.staging import PART
 STORAGE_FAILED = "storage_failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Task:
     """One file to rewrite: its row, what was scanned, its session's number, and its folder below the target."""
 
@@ -36,7 +43,7 @@ class Task:
         return f"{self.folder}/{self.row_id}{PART}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Staged:
     """A rewritten file that waits beside its place, or the reason why there is none."""
 
@@ -46,6 +53,21 @@ class Staged:
     archived_sha256: str | None = None
     sop_instance_uid: str = ""
     warnings: int = 0
+    identifiers: int = 0
+    pairs: Pairs | None = None
+
+
+@dataclass(frozen=True)
+class KeyedPolicy:
+    """A policy with the keys of its project; goes to other processes, which pseudonyms themselves cannot."""
+
+    choice: PolicyChoice
+    keys: Keys
+    rules: Rules = NO_RULES
+
+    def profile(self) -> Profile:
+        """Return the profile, which remembers within one process."""
+        return Profile(self.choice, Pseudonyms(self.keys), self.rules)
 
 
 @dataclass(frozen=True)
@@ -60,11 +82,13 @@ class Share:
     target: Path
     scripts: tuple[str, ...]
     strict: bool
+    policy: KeyedPolicy
     key: bytes
     grouping: Secret
     variables: Mapping[int, Mapping[str, str]]
     tasks: Sequence[Task]
     bearers: Sequence[Bearer]
+    pairs: bool = False
 
 
 class FolderWorker:
@@ -74,8 +98,11 @@ class FolderWorker:
         coded = [
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
-        self._target = share.target
-        self._recipes = {number: Recipe(coded, given, share.strict) for number, given in share.variables.items()}
+        self._target, self._pairs = share.target, share.pairs
+        profile = share.policy.profile()
+        self._recipes = {
+            number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
+        }
         edited = {task.row_id: (task.source, self._recipes[task.session]) for task in share.tasks}
         self._rewriter = rewriter_among(InboxFolder(share.source), share.key, edited, share.bearers, share.grouping)
 
@@ -100,12 +127,14 @@ class FolderWorker:
 
     def _rewritten(self, task: Task, target: Target) -> Staged:
         try:
-            written = self._rewriter.write(task.source, self._recipes[task.session], target)
+            written = self._rewriter.write(task.source, self._recipes[task.session], target, pairs=self._pairs)
         except Stopped as stop:
             return Staged(stop.code, stop.detail)
         result, warnings = written.result, written.warnings
         digests = (result.source_sha256, result.output_sha256)
-        return Staged("archived", shortened(warnings), *digests, written.uid, len(warnings))
+        return Staged(
+            "archived", shortened(warnings), *digests, written.uid, len(warnings), written.identifiers, written.pairs
+        )
 
 
 def rewriter_among(
@@ -141,6 +170,7 @@ _worker: FolderWorker | None = None
 def start(share: Share) -> None:
     """Make this process ready for `stage`; a pool calls it once in each of its processes."""
     global _worker  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
+    end_with_parent()
     _worker = FolderWorker(share)
 
 

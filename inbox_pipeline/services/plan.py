@@ -12,10 +12,15 @@ from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import read_parameters
 from inbox_pipeline.intake.sessions import PlannedSession, studies_under_one_label
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
+from inbox_pipeline.services.examine import Asked, entries, examine, open_folder
+from inbox_pipeline.services.grouping import facts, judge, plan_rows
+from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
+from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.requests import accept
-from inbox_pipeline.services.scan import Asked, entries, examine, open_folder
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.services.validate import destination_of, facts, judge, plan_rows
+from inbox_pipeline.services.validate import destination_of
+from inbox_pipeline.store.catalog import projects
 
 
 def plan(
@@ -32,12 +37,16 @@ def plan(
     request = {"project_id": project_id, "auto_archive": asked.auto_archive}
     with site.catalog.read() as connection:
         destination = destination_of(connection, request, 1)
+        project_row = projects.get_project(connection, project_id)
+    choice = PolicyChoice() if project_row is None else PolicyChoice.of(project_row)
+    profile = Profile(choice, pseudonyms_of(site.secret, project_id)) if choice.basic else None
     with open_folder(real_path) as folder:
-        labels = Asked(asked.subject_label, asked.session_label, site.secret)
+        labels = Asked(asked.subject_label, asked.session_label, site.secret, profile)
         found = [{"id": n, **examine(folder, entry, labels)} for n, entry in enumerate(entries(folder, None))]
         rows = [row for row in found if row["disposition"] == "pending"]
         studies = studies_under_one_label((facts(row) for row in rows), asked.session_label)
         verdicts, _ = judge(folder, rows, {}, lambda: None)
+        verdicts |= concerned((row for row in found if row["reason"] == GIVEN_AWAY), rows)
         if studies:
             verdicts = {row["id"]: "several_studies_one_label" for row in rows}
         sessions = plan_rows(folder, [row for row in rows if row["id"] not in verdicts], destination)

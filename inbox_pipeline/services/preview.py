@@ -23,6 +23,8 @@ from inbox_pipeline.script.differences import differences, text_or_blank
 from inbox_pipeline.script.edits import Edits
 from inbox_pipeline.script.errors import Place
 from inbox_pipeline.script.levels import Root
+from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
@@ -34,10 +36,9 @@ from inbox_pipeline.services.folder_plan import (
 )
 from inbox_pipeline.services.folder_worker import rewriter_among
 from inbox_pipeline.services.preview_tables import Heading, Series
-from inbox_pipeline.services.recipe import CodedScript, Recipe, Stopped, Trace
+from inbox_pipeline.services.recipe import CodedScript, Recipe, Trace
 from inbox_pipeline.services.rewriting import Rewriter, Source
-from inbox_pipeline.services.scan import open_folder
-from inbox_pipeline.services.scripts import check_script
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import UNREADABLE, Entry, InboxFolder
 from inbox_pipeline.store.secret import Secret
 

@@ -59,10 +59,11 @@ def set_project(site: Site, actor: str, project_id: str, **changes: Any) -> dict
         actor: login of the person who asks.
         project_id: the project, matched without case.
         changes: `title`, `prearchive_code` (0, 4, 5), `policy`, `options`, `strict_identifiers`, `strict_script`,
-            `script_enabled`, `sweep`, `sweep_user` (login), `quiet_seconds`; those that are None stay as they are.
+            `script_enabled`, `linking_table`, `sweep`, `sweep_user` (login), `quiet_seconds`; those that are None stay
+            as they are.
 
     Raises:
-        Rejected: `project_not_found`, `policy_not_supported`, `parameter_invalid`, `not_supported`, `user_not_found`.
+        Rejected: `project_not_found`, `parameter_invalid`, `user_not_found`.
     """
     values = {name: value for name, value in changes.items() if value is not None}
     for name, value in values.items():
@@ -112,11 +113,11 @@ def set_site(site: Site, actor: str, **changes: Any) -> dict[str, Any]:
     Args:
         site: the site.
         actor: login of the person who asks.
-        changes: `script_enabled`, `policy`, `strict_identifiers`, `strict_script`, `url_hosts` (names separated by
-            commas, from which `getURL` may read); those that are None stay.
+        changes: `script_enabled`, `policy`, `options`, `strict_identifiers`, `strict_script`, `url_hosts` (names
+            separated by commas, from which `getURL` may read); those that are None stay.
 
     Raises:
-        Rejected: `policy_not_supported` or `parameter_invalid`.
+        Rejected: `parameter_invalid`.
     """
     values = {name: value for name, value in changes.items() if value is not None}
     for name, value in values.items():
@@ -138,7 +139,7 @@ def show_site(site: Site) -> dict[str, Any]:
 def _insert(connection: Connection, actor: str, project_id: str, title: str, owner: str | None) -> None:
     """Add the project's row and its owner."""
     defaults = site_settings(connection)
-    values = {name: defaults[name] for name in ("policy", "strict_identifiers", "strict_script")}
+    values = {name: defaults[name] for name in ("policy", "options", "strict_identifiers", "strict_script")}
     store.add_project(connection, project_id, {"title": title, "prearchive_code": NEW_PROJECT_CODE, **values})
     if owner is not None:
         store.set_role(connection, project_id, _user(connection, owner), "owner")

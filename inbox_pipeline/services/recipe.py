@@ -6,33 +6,30 @@ scripts' language (`script`), bytes and files (`rewriting.py`), which scripts ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inbox_pipeline.dicom.codes import append_method_code
+from inbox_pipeline.dicom.changes import CHARSET
+from inbox_pipeline.dicom.cleaning import RootElement, Treated
+from inbox_pipeline.dicom.codes import DEIDENTIFICATION_METHOD_CODE_SEQUENCE, append_method_code
+from inbox_pipeline.dicom.elements import Layout
+from inbox_pipeline.dicom.rewrite import Rewritten
+from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change, Outcome, Script, ScriptError, UidProvider
 from inbox_pipeline.script.errors import Failure
-from inbox_pipeline.script.references import NewUid, follow
+from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY, NewUid, follow
 from inbox_pipeline.services.keyed_uids import KeyedUids
+from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.profile import Profile, ProfilePass
+from inbox_pipeline.services.stopped import Stopped
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 LONGEST_DETAIL = 500
-
-
-class Stopped(Exception):
-    """This file cannot be written; `code` is its reason, `detail` says where, without values.
-
-    `fault` is the script error behind it, with its place, if that is what it was.
-    """
-
-    def __init__(self, code: str, detail: str | None = None, fault: ScriptError | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
-        self.fault = fault
+_PATIENT_ID = 0x00100020
+_MAPPED = frozenset((_PATIENT_ID, INSTANCE, SERIES, STUDY, FRAME_OF_REFERENCE))
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,17 @@ class Applied:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a recipe did to a data set: per script, and the references that followed."""
+    """What a recipe did to a data set: per script, the references that followed, and what pixel rules have changed."""
 
     applied: tuple[Applied, ...]
     followed: tuple[Change, ...] = ()
+    blanked: tuple[Change, ...] = ()
+
+    @property
+    def decided(self) -> list[Change]:
+        """What scripts have set, deleted or kept, references that followed, and what blanking pixels has changed."""
+        by_scripts = [change for each in self.applied for change in (*each.outcome.changes, *each.outcome.kept)]
+        return [*by_scripts, *self.followed, *self.blanked]
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -77,6 +81,7 @@ class Recipe:
     scripts: Sequence[CodedScript]
     variables: Mapping[str, str]
     strict: bool = False
+    profile: Profile | None = None
 
     def edit(self, dataset: Dataset, uids: UidProvider | None, new_uid: NewUid | None = None) -> Trace:
         """Edit a data set in place: the scripts, their record in (0012,0064), and the references that follow.
@@ -90,6 +95,15 @@ class Recipe:
         if new_uid is None:
             return trace
         return Trace(trace.applied, _followed(dataset, new_uid, trace.applied))
+
+    def wanted(self) -> frozenset[int] | None:
+        """Return the root elements that the scripts and pixel rules may look at or set; None if only the file tells."""
+        looked = [coded.script.looks_at() for coded in self.scripts]
+        known = [tags for tags in looked if tags is not None]
+        if len(known) < len(looked):
+            return None
+        profile = frozenset[int]() if self.profile is None else self.profile.wanted
+        return profile.union({DEIDENTIFICATION_METHOD_CODE_SEQUENCE}, *known)
 
     def may_replace(self, tag: int) -> bool:
         """Return whether one of the scripts may replace the value of the element with that tag."""
@@ -124,11 +138,80 @@ class Editor:
     ) -> None:
         self._recipe, self._new_uid = recipe, new_uid
         self._uids = None if key is None else KeyedUids(key, source_digest)
+        self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
+        self.wanted = recipe.wanted() if new_uid is None else None
+        """What `dicom.rewrite` need show; None for everything."""
+        self.gave_way = False
+        self._originals: dict[int, str] = {}
+        self.identifiers_left = 0
         self.trace = Trace(())
+
+    @property
+    def cleans(self) -> bool:
+        """Whether a profile cleans what the scripts leave."""
+        return self._pass is not None and self._pass.cleans
+
+    @property
+    def shows_face(self) -> bool:
+        """Whether a profile left an image that may show a face."""
+        return self._pass is not None and self._pass.shows_face
+
+    @property
+    def watches(self) -> bool:
+        """Whether the output is searched for identifiers."""
+        return self._pass is not None
+
+    def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
+        """See the elements of the source before any edit."""
+        elements = list(roots)
+        self._originals = {root.tag: decode(root.value(), b"") for root in elements if root.tag in _MAPPED}
+        if self._pass is not None:
+            self._pass.look(elements, layout)
+
+    def pairs(self, result: Rewritten) -> Pairs:
+        """Return which identifier of the source, seen by `look`, became which in what was written."""
+        made = {
+            INSTANCE: result.sop_instance_uid,
+            SERIES: result.series_instance_uid,
+            STUDY: result.study_instance_uid,
+            FRAME_OF_REFERENCE: result.frame_of_reference_uid,
+        }
+        old = self._originals
+        uids = {old[tag]: new for tag, new in made.items() if new and old.get(tag)}
+        patients = {old[_PATIENT_ID]: result.patient_id or ""} if old.get(_PATIENT_ID) else {}
+        return Pairs({**({} if self._pass is None else self._pass.replaced(uids)), **uids}, patients)
 
     def __call__(self, dataset: Dataset) -> None:
         """Edit the data set in place. Raises Stopped."""
+        cleaning = self._pass if self._pass is not None and self._pass.cleans else None
+        if cleaning is not None:
+            cleaning.decide_on_pixels(dataset)
+            if cleaning.blanks and self.wanted is not None and not self.gave_way:
+                self.gave_way = True
+                return
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
+        if cleaning is not None:
+            altered = any(change.action == "pixels" for change in self.trace.decided)
+            self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered))
+            cleaning.strip_meta(dataset)
+
+    def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
+        """Treat, as bytes, what the scripts have not decided on."""
+        if self._pass is None:
+            return {}
+        elements = list(roots)
+        charset = next((root.value() for root in elements if root.tag == CHARSET), b"")
+        return self._pass.clean(elements, layout, self.trace.decided, charset)
+
+    def inspect(self, runs: Iterable[bytes], layout: Layout) -> None:
+        """Judge what will be written. Raises Stopped: `identifier_found`, unless identifiers are only counted."""
+        if self._pass is None:
+            return
+        found = self._pass.residuals(runs, layout)
+        self.identifiers_left = len(found)
+        if found and self._pass.holds:
+            places = [f"{finding.place} ({finding.kind.value})" for finding in found]
+            raise Stopped("identifier_found", shortened(places))
 
 
 def shortened(sentences: Sequence[str]) -> str | None:

@@ -26,7 +26,7 @@ Uids = Mapping[int, str]
 """The UIDs of one file by tag: those of ROLES that it has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bearer:
     """A file of the request: its number, and the keyed digests of its original UIDs by tag."""
 

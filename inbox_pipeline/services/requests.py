@@ -28,6 +28,7 @@ from inbox_pipeline.intake.requests import (
 )
 from inbox_pipeline.services.accounts import Account, is_owner, may_edit
 from inbox_pipeline.services.ending import end_request, session_uri
+from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
 from inbox_pipeline.store.catalog import commits, ledger, projects, requests
@@ -161,6 +162,7 @@ def reopen(connection: Connection, row: RowMapping) -> None:
         connection,
         row["id"],
         steps_done=0,
+        checks=None,
         outcome=None,
         reason=None,
         verdict=None,
@@ -176,10 +178,20 @@ def _permitted(site: Site, account: Account, asked: ImportParameters) -> tuple[b
     refuse_unsupported(asked)
     real_path = _accepted_path(site, account, asked)
     project_id = _accepted_project(site, account, asked.project_id)
-    if asked.prevent_anon and not is_owner(site, account, project_id):
-        raise refusal("prevent_anon_denied")
+    if asked.prevent_anon:
+        _refuse_bare_import(site, account, project_id)
     refuse_illegal_labels(asked)
     return real_path, project_id
+
+
+def _refuse_bare_import(site: Site, account: Account, project_id: str) -> None:
+    """Refuse to import without anonymization where it is not for this user, or not for this project."""
+    if not is_owner(site, account, project_id):
+        raise refusal("prevent_anon_denied")
+    with site.catalog.read() as connection:
+        project = projects.get_project(connection, project_id)
+    if project is not None and PolicyChoice.of(project).basic:
+        raise refusal("policy_forbids", name="prevent_anon")
 
 
 def _refuse_target(site: Site, real_path: bytes, project_id: str, asked: ImportParameters) -> None:
@@ -390,6 +402,7 @@ def _ledger_row(request: RowMapping, row: RowMapping) -> dict[str, Any]:
         "deleted_at": row["deleted_at"].isoformat() if row["deleted_at"] else None,
         "subject": row["subject_label"],
         "warnings": row["warnings"],
+        "identifiers": row["identifiers"],
     }
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.errors import InboxError
-from inbox_pipeline.services.recipe import Editor, Recipe, Stopped, Trace
+from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.recipe import Editor, Recipe, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
+from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.inbox import InboxFolder, file_inode
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _READ_BYTES = 1 << 20
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file as it was scanned: its path relative to the folder, size in bytes, modification time and inode."""
 
@@ -47,10 +49,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: its digests and facts, and the scripts' warnings."""
+    """A file that was written: digests and facts, the scripts' warnings, and what became of identifiers if asked."""
 
     result: Rewritten
     warnings: tuple[str, ...]
+    identifiers: int = 0
+    face: bool = False
+    pairs: Pairs | None = None
 
     @property
     def uid(self) -> str:
@@ -103,8 +108,8 @@ class Rewriter:
     def __init__(self, folder: InboxFolder, key: bytes | None, new_uid: NewUid | None = None) -> None:
         self._folder, self._key, self.new_uid = folder, key, new_uid
 
-    def write(self, source: Source, recipe: Recipe, target: Target) -> Written:
-        """Read a source once and write what the recipe makes of it.
+    def write(self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False) -> Written:
+        """Read a source once and write what the recipe makes of it; with `pairs`, tell what became of identifiers.
 
         Raises:
             Stopped: the reason why there is no file; what was written so far is to be dropped.
@@ -114,8 +119,9 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = rewrite(stream, cast(BinaryIO, target), editor, size=source.size)
-            return _identified(Written(result, editor.trace.warnings))
+            result = rewritten(stream, target, editor, editor, source.size, pairs=pairs)
+            told = editor.pairs(result) if pairs else None
+            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
 
         return self._opened(source, work)
 
@@ -153,7 +159,7 @@ class Rewriter:
                 editor(dataset)
                 said.append(compare(before, dataset, editor.trace))
 
-            result = rewrite(stream, cast(BinaryIO, Nowhere()), edit, size=source.size)
+            result = rewritten(stream, Nowhere(), editor, edit, source.size)
             _identified(Written(result, editor.trace.warnings))
             return said[0]
 
@@ -188,6 +194,32 @@ class Rewriter:
             raise
         except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
             raise Stopped("anonymize_error") from None
+
+
+def rewritten(
+    stream: BinaryIO,
+    target: Target | Nowhere,
+    editor: Editor,
+    edit: Callable[[Any], None],
+    size: int,
+    *,
+    pairs: bool = False,
+) -> Rewritten:
+    """Rewrite a stream with all that an editor asks for; `edit` is the editor, or calls it.
+
+    Raises NotReadable, NotWritable, and what the editor raises.
+    """
+    return rewrite(
+        stream,
+        cast(BinaryIO, target),
+        edit,
+        size=size,
+        look=editor.look if editor.watches or pairs else None,
+        clean=editor.clean if editor.cleans else None,
+        inspect=editor.inspect if editor.watches else None,
+        zero_preamble=editor.cleans,
+        pixel=False,
+    )
 
 
 def _left_alone(_dataset: Any) -> None:

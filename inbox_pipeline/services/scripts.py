@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services.compiling import PLACE, check_lookup, check_script
 from inbox_pipeline.services.scopes import existing_project, site_settings
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import projects as project_store
@@ -23,11 +24,7 @@ from inbox_pipeline.store.catalog import scripts as store
 from inbox_pipeline.store.catalog import site as site_store
 
 if TYPE_CHECKING:
-    from inbox_pipeline.script import Script, ScriptError
-
-
-PLACE = ("line", "column", "message", "source")
-"""Members of the data of `script_invalid` and `lookup_invalid`: where the fault is, what it is, and that line."""
+    from inbox_pipeline.script import Script
 
 
 @dataclass(frozen=True)
@@ -204,40 +201,6 @@ def ensure_default_script(site: Site) -> None:
         store_script(site, "system", DEFAULT_SITE_SCRIPT)
 
 
-def check_script(text: str, lookup: str | None = None) -> Script:
-    """Compile a script with its lookup table, without the network, and return it.
-
-    Raises:
-        Rejected: `script_invalid` or `lookup_invalid`, with `line`, `column`, `message` and `source` (that line) in its
-            data, or `script_not_text`.
-    """
-    from inbox_pipeline.script import ScriptError, compile_script  # noqa: PLC0415 - as above
-
-    _require_text(text)
-    if lookup is not None:
-        check_lookup(lookup)
-    try:
-        return compile_script(text, lookup=lookup)
-    except ScriptError as error:
-        raise _invalid("script_invalid", error) from None
-
-
-def check_lookup(lookup: str) -> None:
-    """Read a lookup table.
-
-    Raises:
-        Rejected: `lookup_invalid`, with its place as in `check_script`, or `script_not_text`.
-    """
-    from inbox_pipeline.script import ScriptError  # noqa: PLC0415 - as above
-    from inbox_pipeline.script.lookup import parse_lookup  # noqa: PLC0415 - as above
-
-    _require_text(lookup)
-    try:
-        parse_lookup(lookup)
-    except ScriptError as error:
-        raise _invalid("lookup_invalid", error) from None
-
-
 def examine(text: str, lookup: str | None = None) -> dict[str, Any]:
     """Return what there is to say about a script before it is stored.
 
@@ -285,18 +248,6 @@ def _stored(row: RowMapping, enabled: bool) -> StoredScript:
 def _refuse_blank(text: str) -> None:
     if not text.removeprefix("\ufeff").strip():
         raise refusal("script_missing")
-
-
-def _require_text(text: str) -> None:
-    """Refuse what not every catalog can store: NUL, and lone surrogates."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise refusal("script_not_text")
-
-
-def _invalid(code: str, error: ScriptError) -> Rejected:
-    rejected = refusal(code, error=f"line {error.line}, column {error.column}: {error.message}.")
-    rejected.data.update(zip(PLACE, (error.line, error.column, error.message, error.source_line), strict=True))
-    return rejected
 
 
 def _without_mark(text: str | None) -> str | None:

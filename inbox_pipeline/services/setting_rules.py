@@ -10,23 +10,26 @@ import re
 from collections.abc import Container
 from typing import Any
 
+from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services.policies import options_from
 
+POLICIES = ("none", "basic")
+"""XNAT's scripts alone, or followed by the Basic Profile of PS3.15."""
 PREARCHIVE_CODES = (0, 4, 5)
 """XNAT's arc spec codes: Manual, AutoArchive, AutoArchiveOverwrite."""
 SITE_DEFAULTS = {
     "script_enabled": "true",
     "policy": "none",
+    "options": "",
     "strict_identifiers": "false",
     "strict_script": "false",
     "url_hosts": "",
 }
-SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep"})
+SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep", "linking_table"})
 PROJECT_SETTINGS = frozenset(
     {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
 )
-NOT_BUILT_YET = frozenset({"options", "strict_identifiers"})
-"""Settings that would promise a protection which comes with the de-identification release; they stay off until then."""
 LONGEST_QUIET_SECONDS = 30 * 86400
 _LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64, "url_hosts": 4096}
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -49,12 +52,8 @@ def check_setting(name: str, value: Any, known: Container[str]) -> None:
     """Refuse a setting that is not among the `known` ones, or a value that it cannot have.
 
     Raises:
-        Rejected: `policy_not_supported`, `not_supported` or `parameter_invalid`.
+        Rejected: `parameter_invalid`.
     """
-    if name == "policy" and value == "basic":
-        raise refusal("policy_not_supported")
-    if name in NOT_BUILT_YET and value:
-        raise refusal("not_supported", name=name)
     if name not in known or not _allowed(name, value):
         raise refusal("parameter_invalid", name=name)
 
@@ -62,12 +61,28 @@ def check_setting(name: str, value: Any, known: Container[str]) -> None:
 def _allowed(name: str, value: Any) -> bool:
     if name in SWITCHES:
         return isinstance(value, bool)
-    if name == "policy":
-        return bool(value == "none")
-    if name == "url_hosts":
-        return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and _HOSTS.fullmatch(value) is not None
-    if name == "prearchive_code":
-        return value in PREARCHIVE_CODES
+    if name in _CHOICES:
+        return value in _CHOICES[name]
     if name == "quiet_seconds":
         return isinstance(value, int | float) and 0 <= value <= LONGEST_QUIET_SECONDS
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name]
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and _FORMS.get(name, _any_text)(value)
+
+
+def _any_text(_text: str) -> bool:
+    return True
+
+
+def _are_hosts(text: str) -> bool:
+    return _HOSTS.fullmatch(text) is not None
+
+
+def _are_options(text: str) -> bool:
+    try:
+        options_from(text)
+    except Rejected:
+        return False
+    return True
+
+
+_CHOICES: dict[str, tuple[object, ...]] = {"policy": POLICIES, "prearchive_code": PREARCHIVE_CODES}
+_FORMS = {"options": _are_options, "url_hosts": _are_hosts}

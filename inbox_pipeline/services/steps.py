@@ -16,17 +16,21 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
+from inbox_pipeline.intake.reasons import ending
 from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.services.accounts import get_account, is_owner, may_edit
 from inbox_pipeline.services.anonymize import anonymize
+from inbox_pipeline.services.checks import Result, run_checks
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
 from inbox_pipeline.services.ending import end_request, give_back, reached
 from inbox_pipeline.services.lease import Keeper, hold, lost
+from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.validate import validate
-from inbox_pipeline.store.catalog import leases, ledger, requests
+from inbox_pipeline.store.catalog import leases, ledger, projects, requests
+from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
 STEPS = ("scan", "validate", "anonymize", "archive")
@@ -35,12 +39,14 @@ STATUS = {"scan": "Trawling", "validate": "Trawling", "anonymize": "Importing", 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step shows an operator: a sentence, facts by name, a row per series, a row per session; ids and counts."""
+    """What a step shows an operator: a sentence, facts by name, a row per series and per session, what was
+    proved of the files; ids and counts."""
 
     sentence: str
     facts: dict[str, int | float | str | bool] = field(default_factory=dict)
     series: list[dict[str, str | int | float]] = field(default_factory=list)
     sessions: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[Result] = field(default_factory=list)
 
 
 def run_step(site: Site, request_id: int, step: str, *, run_id: str) -> StepReport:
@@ -93,12 +99,32 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
 
 def _scan(site: Site, keeper: Keeper, _staging: Staging) -> str:
     require_rights(site, keeper.lease.request_id)
+    keep_policy(site, keeper.lease)
     scan(site, keeper.lease.request_id, keeper.check)
     totals = reached(site, keeper.lease.request_id)
     with site.catalog.write() as connection:
         size = ledger.total_bytes(connection, keeper.lease.request_id)
         leases.update_held(connection, keeper.lease, bytes=size)
     return f"{sum(totals.values()):,} files found, {totals.get('pending', 0):,} of them can be imported."
+
+
+def keep_policy(site: Site, lease: Lease) -> None:
+    """Note the project's policy on the request, which keeps to it whatever is set meanwhile.
+
+    Raises:
+        Rejected: `project_gone`; `policy_forbids`, if the policy came after the request.
+        LeaseLost: another attempt has taken over.
+    """
+    with site.catalog.write() as connection:
+        row = requests.get(connection, lease.request_id)
+        project = projects.get_project(connection, row["project_id"]) if row else None
+        if project is None:
+            raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
+        if row is not None and row["prevent_anon"] and PolicyChoice.of(project).basic:
+            raise Rejected("policy_forbids", ending("policy_forbids").sentence, ending("policy_forbids").hint)
+        choice = {name: project[name] for name in ("policy", "options", "strict_identifiers")}
+        if not leases.update_held(connection, lease, **choice):
+            raise lost(lease.request_id)
 
 
 def require_rights(site: Site, request_id: int) -> None:
@@ -135,12 +161,21 @@ def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
     request_id = keeper.lease.request_id
     commit_sessions(site, keeper.lease, staging, keeper.check)
     _note(site, keeper, status="Processed", phase="cleanup")
+    _prove(site, keeper)
     cleanup = clean_up(site, request_id, _lease_only(keeper))
     staging.remove()
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=len(STEPS)):
             raise lost(request_id)
         return end_request(connection, request_id, None, cleanup).sentence
+
+
+def _prove(site: Site, keeper: Keeper) -> None:
+    """Check what was committed, once: a later attempt may find sources cleaned up."""
+    with site.catalog.read() as connection:
+        row = requests.get(connection, keeper.lease.request_id)
+    if row is not None and row["checks"] is None:
+        _note(site, keeper, checks=run_checks(site, keeper.lease.request_id, _lease_only(keeper)))
 
 
 _RUN: dict[str, Callable[[Site, Keeper, Staging], str]] = {
@@ -214,7 +249,8 @@ def _report(site: Site, request_id: int, step: str, sentence: str, seconds: floa
     facts |= {"bytes": size, "bytes per second": round(size / seconds) if seconds > 0 else 0}
     if row and row["outcome"]:
         facts |= {"outcome": row["outcome"], "status": row["status"], "cleanup": row["cleanup_state"]}
-    return StepReport(sentence, facts, _series_rows(series), [_session(s) for s in sessions])
+    checks = row["checks"] if row and step == STEPS[-1] else None
+    return StepReport(sentence, facts, _series_rows(series), [_session(s) for s in sessions], checks or [])
 
 
 def _series_rows(lines: Sequence[RowMapping]) -> list[dict[str, str | int | float]]:

@@ -6,30 +6,23 @@ Belongs here: fetching what the pure decisions need and writing what they say. D
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
-from inbox_pipeline.dicom.errors import NotReadable
-from inbox_pipeline.dicom.header import read_header
 from inbox_pipeline.errors import Rejected
-from inbox_pipeline.intake.copies import Copy, judge_copies, needing_digests
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import (
     Destination,
-    FileFacts,
     PlannedSession,
-    plan_sessions,
     studies_under_one_label,
 )
-from inbox_pipeline.services.scan import open_folder
+from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
+from inbox_pipeline.services.examine import open_folder
+from inbox_pipeline.services.grouping import Row, facts, judge, plan_rows
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, ledger, projects, requests
-from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
-
-Row = RowMapping | Mapping[str, Any]
-"""A ledger or request row, from the catalog or, in a dry run, from memory."""
 
 
 def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
@@ -41,6 +34,7 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
         rows = ledger.pending(connection, request_id)
+        given_away = ledger.with_reason(connection, request_id, GIVEN_AWAY)
         committed = ledger.committed_digests(connection, request_id)
         numbers = [
             planned["number"]
@@ -53,39 +47,10 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
     _refuse_one_label(site, request_id, rows, request["session_label"])
     with open_folder(request["source_path"]) as folder:
         verdicts, digests = judge(folder, rows, committed, check)
+        verdicts |= concerned(given_away, rows)
         kept = [row for row in rows if row["id"] not in verdicts]
         sessions = plan_rows(folder, kept, destination)
     _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions)
-
-
-def judge(
-    folder: InboxFolder, rows: Sequence[Row], committed: Mapping[str, str], check: Callable[[], None]
-) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the reason of each file that is no longer imported, and the digests that were read to decide."""
-    copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in rows]
-    wanted = needing_digests(copies, committed)
-    digests: dict[int, str] = {}
-    unread: dict[int, str] = {}
-    for copy in copies:
-        if copy.row_id in wanted:
-            check()
-            try:
-                with folder.open(copy.source_path) as stream:
-                    digests[copy.row_id] = stream_sha256(stream)
-            except OSError:
-                unread[copy.row_id] = "unreadable"
-    readable = [copy for copy in copies if copy.row_id not in unread]
-    return judge_copies(readable, digests, committed) | unread, digests
-
-
-def plan_rows(folder: InboxFolder, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
-    """Return the sessions that ledger rows make; reads one header per study for its order."""
-    files = [facts(row) for row in rows]
-    firsts: dict[str, bytes] = {}
-    for file in sorted(files, key=lambda f: f.source_path):
-        firsts.setdefault(file.study_key, file.source_path)
-    order = {study: _order(folder, source_path) for study, source_path in firsts.items()}
-    return plan_sessions(files, order, destination)
 
 
 def destination_of(connection: Connection, request: Row | None, first_number: int) -> Destination:
@@ -99,36 +64,6 @@ def destination_of(connection: Connection, request: Row | None, first_number: in
         raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
     labels = commits.archived_labels(connection, project["id"])
     return Destination(project["prearchive_code"], request["auto_archive"], labels, first_number)
-
-
-def facts(row: Row) -> FileFacts:
-    """Return what the plan must know of a ledger row."""
-    return FileFacts(
-        row_id=row["id"],
-        source_path=row["source_path"],
-        study_key=row["study_key"],
-        series_key=row["series_key"],
-        patient_key=row["patient_key"],
-        subject_label=row["subject_label"],
-        session_label=row["session_label"],
-        subject_rule=row["subject_rule"],
-        session_rule=row["session_rule"],
-        scan_label=row["scan_label_asked"],
-        modality=row["modality"],
-        instance_number=row["instance_number"],
-        auto_archive=row["auto_archive"],
-    )
-
-
-def _order(folder: InboxFolder, source_path: bytes) -> tuple[str, ...]:
-    """Return a study's sort key: date, time, UID; read from its first file, since the ledger holds none of them."""
-    try:
-        with folder.open(source_path) as stream:
-            size = stream.seek(0, 2)
-            header = read_header(stream, size=size)
-    except (OSError, NotReadable):
-        return ("", "", "")
-    return (header.study_date or "", header.study_time or "", header.study_instance_uid or "")
 
 
 def _refuse_one_label(site: Site, request_id: int, rows: Sequence[Row], label: str | None) -> None:

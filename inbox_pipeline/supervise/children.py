@@ -5,7 +5,6 @@ Belongs here: one child and the set of them. Does not belong here: which childre
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -18,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inbox_pipeline.services.lease import process_start
+from inbox_pipeline.services.processes import dies_with
 
 GRACE_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 LOG_BYTES = 20_000_000
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Child:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - this process starts no threads before its children
+                preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 - this process starts no threads before its children
             )
         self._started_at = time.monotonic()
         self._restart_at = None
@@ -201,19 +200,6 @@ def _rotate(path: Path) -> None:
     """Keep one older file, so that a log cannot fill the disk."""
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_name(path.name + ".1"))
-
-
-def _dies_with(parent: int) -> Callable[[], None]:
-    """Return what a new child does first: ask the kernel to kill it with its parent (Linux, `prctl(2)`)."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
-
-    def first() -> None:
-        if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return first
 
 
 def tail(path: Path, lines: int = 5) -> Sequence[str]:

@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from inbox_pipeline.errors import Cancelled, InboxError, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import refusal, refusal_status
-from inbox_pipeline.services.scripts import PLACE
+from inbox_pipeline.services.compiling import PLACE
 
 PROBLEM = "application/problem+json"
 CHALLENGE = 'Basic realm="inbox_pipeline", charset="UTF-8"'

@@ -19,12 +19,13 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictIn
 from starlette.responses import Response, StreamingResponse
 
 from inbox_pipeline.services import requests, scripts
+from inbox_pipeline.services.linking import linked
 from inbox_pipeline.services.plan import plan
 from inbox_pipeline.web.answers import PROBLEM, json_answer
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs
-from inbox_pipeline.web.rights import Readable
+from inbox_pipeline.web.rights import Owned, Readable
 from inbox_pipeline.web.script_body import JSON_BYTES
 from inbox_pipeline.web.xnat_import import Number
 
@@ -202,6 +203,12 @@ def project_versions(project: Readable, site: Served) -> Response:
 def project_version(project: Readable, version: Version, site: Served) -> Response:
     """Answer a version of a project's script with its text and lookup table."""
     return json_answer(scripts.script_version(site, version, project))
+
+
+@router.get("/projects/{project_id}/linking", response_model=None)
+def linking_table(project: Owned, account: Known, site: Served) -> Response:
+    """Answer which original PatientID and UID became which, to the project's owners; every reading is audited."""
+    return json_answer({"links": linked(site, account.login, project)})
 
 
 def _pairs(parameters: dict[str, str | bool | int]) -> Pairs:

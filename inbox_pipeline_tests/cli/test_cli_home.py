@@ -99,12 +99,11 @@ def test_a_refused_change_leaves_everything_as_it_was(on: Run, site: Site, tmp_p
     no_table.write_text("pid = one\n")
     before = projects.show_project(site, "P"), projects.show_site(site)
     for arguments in (
-        ("project", "set", "P", "--policy", "basic", "--script", good),
+        ("project", "set", "P", "--options", "retain-dates", "--script", good),
         ("project", "set", "P", "--sweep", "on", "--script", good),
         ("project", "set", "P", "--title", "new", "--script", bad),
         ("project", "set", "P", "--title", "new", "--script", tmp_path / "none.das"),
-        ("project", "set", "P", "--strict-identifiers", "on"),
-        ("project", "set", "P", "--options", "retain-uids"),
+        ("project", "set", "P", "--policy", "basic", "--options", "retain-uids,retain-dates"),
         ("project", "set", "P", "--title", "new", "--script", blank),
         ("project", "set", "P", "--title", "new", "--lookup", table),
         ("project", "set", "P", "--title", "new", "--script", good, "--lookup", no_table),
@@ -112,7 +111,6 @@ def test_a_refused_change_leaves_everything_as_it_was(on: Run, site: Site, tmp_p
         ("project", "set", "X", "--script", good),
         ("site", "set", "--script-enabled", "off", "--lookup", no_table),
         ("site", "set", "--script", good, "--url-hosts", "http://ids.example.org"),
-        ("site", "set", "--policy", "basic", "--script", good),
         ("site", "set", "--script-enabled", "off", "--script", bad),
     ):
         assert on(*arguments).exit_code == 7, arguments

@@ -66,7 +66,10 @@ def test_import_files_a_request_and_status_shows_it(run: Run, site: Site, folder
     assert (shown["status"], shown["outcome"]) == ("Completed", "complete")
     lines = run("status", "1").stdout.splitlines()
     assert lines[:2] == ["request 1: Completed, complete", shown["verdict"]]
-    assert lines[-1] == "  P/FAKE_PATIENT/FAKE001: 3 files, ARCHIVED  /data/experiments/INBOX_E00001"
+    assert lines[-2:] == [
+        "  P/FAKE_PATIENT/FAKE001: 3 files, ARCHIVED  /data/experiments/INBOX_E00001",
+        "    identifiers_left: 3",
+    ]
 
 
 @pytest.mark.usefixtures("as_admin")

@@ -67,7 +67,7 @@ def test_text_follows_the_character_set(charset: object, name: str) -> None:
 
 @pytest.mark.parametrize("charset", [b"ISO_IR 192", b"NOT A CHARSET", b"\\\\", b"ISO 2022 IR 87", b"\xff\xfe"])
 @given(value=st.binary(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bad_text_never_raises_and_never_warns(charset: bytes, value: bytes) -> None:
     encoded = _short(0x0008, 0x0005, b"CS", charset) + _short(0x0010, 0x0010, b"PN", value)
     with warnings.catch_warnings(record=True) as seen:
@@ -246,7 +246,7 @@ def test_un_sequence_of_undefined_length_with_implicit_items() -> None:
 
 
 @given(st.binary(max_size=400), st.sampled_from(SYNTAXES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_garbage_ends_in_a_header_or_a_code(tail: bytes, syntax: str) -> None:
     for data in (tail, b"\x08\x00" + tail, b"\0" * 128 + b"DICM" + meta(syntax) + tail):
         try:
@@ -256,7 +256,7 @@ def test_garbage_ends_in_a_header_or_a_code(tail: bytes, syntax: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_mutated_files_end_in_a_header_or_a_code(draw: st.DataObject) -> None:
     data = bytearray(_MUTANT)
     for _ in range(draw.draw(st.integers(1, 4))):

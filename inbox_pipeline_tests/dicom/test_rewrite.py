@@ -361,7 +361,7 @@ def test_method_codes_are_appended() -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mutated_files_are_refused_or_rewritten_readably(draw: st.DataObject) -> None:
     data = bytearray(_MUTANT)
     for _ in range(draw.draw(st.integers(1, 3))):
@@ -382,7 +382,7 @@ _KEYWORDS = ["PatientName", "PatientID", "StudyDescription", "PatientComments", 
     syntax=st.sampled_from(SYNTAXES),
     undefined_lengths=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_edit_gives_what_pydicom_gives(edits: dict[str, str | None], syntax: str, undefined_lengths: bool) -> None:
     def edit(dataset: Dataset) -> None:
         for keyword, text in edits.items():
@@ -421,3 +421,12 @@ def test_a_character_set_that_cannot_be_looked_up_is_unparsable() -> None:
     data = part10(instance()).replace(b"ISO_IR 100", b"\x00SO_IR 100")
     with pytest.raises(NotReadable):
         run(data, default_script)
+
+
+def test_a_meta_element_that_nobody_can_write_is_refused() -> None:
+    plain = part10(instance())
+    strange = b"\x02\0\x12\x44AI\2\0ab"
+    at = plain.index(b"\x08\0\x05\0CS")
+    for data in (plain[:at] + strange + plain[at:], plain.replace(b"\x02\0\x10\0UI", b"\x02\0\x10\0WI", 1)):
+        with pytest.raises(NotWritable, match="0002"):
+            run(data)

@@ -10,12 +10,13 @@ import pytest
 
 from inbox_pipeline.pipeline.build import build_defs
 from inbox_pipeline.pipeline.resources import SiteResource
-from inbox_pipeline.services import queue, requests
+from inbox_pipeline.services import projects, queue, requests
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.data_for_tests import instance as dicom
 from inbox_pipeline_tests.data_for_tests import save, session_folder
 from inbox_pipeline_tests.pipeline.conftest import Execute, File
+from inbox_pipeline_tests.services.identifying import PLANTED, basic, visit
 
 STEPS = ["scan", "validate", "anonymize", "archive"]
 
@@ -198,3 +199,39 @@ def test_a_site_without_catalog_is_named_in_the_failure(tmp_path: Path, instance
     failure = next(event for event in result.all_events if event.is_step_failure)
     assert "inbox-pipeline init" in failure.step_failure_data.user_failure_data.description
     assert not (tmp_path / "nothing").exists()
+
+
+def test_what_is_proved_of_the_files_is_shown_as_asset_checks(
+    site: Site, execute: Execute, file: File, instance: dg.DagsterInstance
+) -> None:
+    basic(site)
+    result = execute(file(visit(site.settings.inbox_path / "P" / "visit")))
+    assert result.success
+    shown = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+    assert shown.keys() >= {
+        "identifiers_absent",
+        "references_resolve",
+        "patients_apart",
+        "intervals_kept",
+        "markers_present",
+    }
+    assert all(evaluation.passed for name, evaluation in shown.items() if name != "conformance")
+    assert shown["references_resolve"].metadata["checked"].value > 10
+    assert shown["identifiers_absent"].metadata["checked"].value == 6
+    assert not any(word.decode() in stored(instance, result.run_id) for word in PLANTED)
+
+
+def test_identifiers_left_under_policy_none_are_a_failed_check_and_a_complete_import(
+    site: Site, admin: Account, execute: Execute, file: File
+) -> None:
+    projects.set_project(site, "admin", "P", policy="none")
+    request_id = file(visit(site.settings.inbox_path / "P" / "visit"))
+    result = execute(request_id)
+    assert result.success
+    (shown,) = result.get_asset_check_evaluations()
+    assert (shown.check_name, shown.passed, shown.severity) == (
+        "identifiers_absent",
+        False,
+        dg.AssetCheckSeverity.WARN,
+    )
+    assert requests.request_json(site, request_id, admin)["outcome"] == "complete"

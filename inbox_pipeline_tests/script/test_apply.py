@@ -258,7 +258,7 @@ def _statements() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_statements(), max_size=6).map("\n".join), st.sampled_from(SYNTAXES))
 def test_any_script_works_or_leaves_the_data_set_alone(script: str, syntax: str) -> None:
     data = _bytes(_sample(), syntax)

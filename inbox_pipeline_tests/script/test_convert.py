@@ -75,7 +75,7 @@ def outcome(text: str, content: dict[int, str]) -> object:
 
 
 @given(scripts, st.lists(contents, min_size=3, max_size=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_new_script_does_what_the_old_one_did(text: str, data_sets: list[dict[int, str]]) -> None:
     try:
         converted = convert(text).text

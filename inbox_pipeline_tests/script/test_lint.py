@@ -202,7 +202,7 @@ _STATEMENTS = st.one_of(
 
 
 @given(st.lists(_STATEMENTS, max_size=6).map("\n".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_compiles_can_be_checked(text: str) -> None:
     for version in ('version "6.7"\n', ""):
         try:

@@ -10,6 +10,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.utils import compress
 
 from inbox_pipeline.script import RunError, compile_script
+from inbox_pipeline.script.blanking import blank_pixels
+from inbox_pipeline.script.errors import Failure
+from inbox_pipeline.script.pixels import Rectangle, complement
 
 EXPLICIT, IMPLICIT, BIG, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
 
@@ -234,3 +237,48 @@ def test_a_transfer_syntax_without_a_decoder_is_named() -> None:
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
     with pytest.raises(RunError, match="no decoder exists here for pixel data of the transfer syntax MPEG2"):
         _apply(dataset)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_complement_is_what_the_rectangles_leave(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns, rows = (int(number) for number in random.integers(1, 20, 2))
+    kept = [Rectangle(*(int(side) for side in random.integers(-3, 23, 4))) for _ in range(seed % 6)]
+    expected = np.ones((rows, columns), np.uint8)
+    for area in kept:
+        if area.left < area.right and area.top < area.bottom:
+            expected[max(area.top, 0) : max(area.bottom, 0), max(area.left, 0) : max(area.right, 0)] = 0
+    found = np.zeros_like(expected)
+    for area in complement(kept, columns, rows):
+        found[area.top : area.bottom, area.left : area.right] += 1
+    assert (found == expected).all()
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG, RLE])
+def test_several_rectangles_at_once(syntax: str) -> None:
+    array = _random(3, 4, 6, 1)
+    dataset = _image(array, syntax=EXPLICIT if syntax == RLE else syntax, NumberOfFrames=3, SOPInstanceUID="1.2.3")
+    if syntax == RLE:
+        compress(dataset, RLE, generate_instance_uid=False)
+    changes = blank_pixels(dataset, complement([Rectangle(2, 1, 5, 3)], 6, 4), "a method")
+    expected = np.zeros_like(array)
+    expected[:, 1:3, 2:5] = array[:, 1:3, 2:5]
+    assert dataset.PixelData == expected.tobytes()
+    assert (dataset.BurnedInAnnotation, dataset.DeidentificationMethod) == ("NO", "a method")
+    assert {"(7FE0,0010)", "(0028,0301)", "(0012,0063)"} <= {change.path for change in changes}
+
+
+def test_nothing_to_blank_says_nothing() -> None:
+    dataset = _image(_random(4, 6))
+    before = dict(dataset.items())
+    assert blank_pixels(dataset, [Rectangle(6, 0, 9, 4)], "a method") == ()
+    assert blank_pixels(dataset, [], "a method") == ()
+    assert dict(dataset.items()) == before
+
+
+def test_what_cannot_be_blanked_stays_as_it_was() -> None:
+    dataset = _image(_random(4, 6), Rows=40)
+    before = dict(dataset.items())
+    with pytest.raises(Failure, match="shorter"):
+        blank_pixels(dataset, [Rectangle(0, 0, 2, 2)], "a method")
+    assert dict(dataset.items()) == before

@@ -131,7 +131,7 @@ def _wider(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.recursive(ATOMS, _wider, max_leaves=6), st.text("ab1.", max_size=6))
 def test_same_as_python_where_the_dialects_agree(pattern: str, text: str) -> None:
     ours, python = Pattern(pattern), re.compile(pattern, re.ASCII)
@@ -140,7 +140,7 @@ def test_same_as_python_where_the_dialects_agree(pattern: str, text: str) -> Non
     assert ours.group(text, 0) == (found[0] if found else None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("ab(){}[]*+?|\\^$.&-<=!>:1,QEpdkxi", max_size=16), st.text("ab1", max_size=8))
 def test_any_text_is_an_expression_or_is_refused(pattern: str, text: str) -> None:
     try:

@@ -160,7 +160,7 @@ def test_refusals_come_before_any_byte(source: Path, target: Path, tmp_path: Pat
     bad = tmp_path / "bad.das"
     bad.write_text('version "6.3"\n(0010,0010) := \n')
     for arguments, code in (
-        ((source, target, "--policy", "basic"), "policy_not_supported"),
+        ((source, target, "--policy", "basic", "--home", str(source.with_name("nohome"))), "secret_missing"),
         ((source, target, "--script", bad), "script_invalid"),
         ((source, target, "--site-script", bad), "script_invalid"),
         ((source, target, "--session", "a/b"), "session_label_illegal"),

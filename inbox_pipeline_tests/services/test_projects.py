@@ -82,7 +82,6 @@ def test_settings_change_one_by_one_and_are_audited(site: Site) -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"policy": "basic"}, "policy_not_supported"),
         ({"policy": "other"}, "parameter_invalid"),
         ({"prearchive_code": 1}, "parameter_invalid"),
         ({"prearchive_code": "4"}, "parameter_invalid"),
@@ -90,8 +89,8 @@ def test_settings_change_one_by_one_and_are_audited(site: Site) -> None:
         ({"quiet_seconds": float("nan")}, "parameter_invalid"),
         ({"sweep": True}, "parameter_invalid"),
         ({"sweep_user": "nobody"}, "user_not_found"),
-        ({"options": "retain-dates"}, "not_supported"),
-        ({"strict_identifiers": True}, "not_supported"),
+        ({"options": "retain-dates"}, "parameter_invalid"),
+        ({"options": "retain-longitudinal-full-dates,retain-longitudinal-modified-dates"}, "parameter_invalid"),
         ({"id": "P2"}, "parameter_invalid"),
         ({"title": "t" * 256}, "parameter_invalid"),
     ],
@@ -126,7 +125,7 @@ def test_the_sites_switches_are_booleans_and_new_projects_start_from_them(site: 
     assert projects.show_site(site)["script_enabled"] is True
     assert projects.set_site(site, "root", script_enabled=False)["script_enabled"] is False
     assert audited(site)[-1] == ("root", "site.set", "site", {"script_enabled": False})
-    for changes, code in (({"policy": "basic"}, "policy_not_supported"), ({"sweep": True}, "parameter_invalid")):
+    for changes, code in (({"policy": "other"}, "parameter_invalid"), ({"sweep": True}, "parameter_invalid")):
         with pytest.raises(Rejected) as failure:
             projects.set_site(site, "root", **changes)
         assert code_of(failure) == code

@@ -330,6 +330,20 @@ def test_a_file_that_changed_since_the_scan_is_not_imported(site: Site, admin: A
     assert [found[f"s1-{n}.dcm"]["reason"] for n in (1, 2, 3)] == ["source_changed", "source_vanished", "archived"]
 
 
+def test_a_staged_file_that_vanishes_fails_the_request_and_no_session_appears(
+    site: Site, admin: Account, folder: Path
+) -> None:
+    request_id = file(site, admin, folder, cleanupAfterImport="true")
+    for step in steps.STEPS[:-1]:
+        steps.run_step(site, request_id, step, run_id="run-1")
+    next(path for path in site.settings.staging_path.rglob("*") if path.is_file()).unlink()
+    with pytest.raises(Rejected, match="vanished"):
+        steps.run_step(site, request_id, steps.STEPS[-1], run_id="run-1")
+    assert requests.request_json(site, request_id, admin)["status"] == "Failed"
+    assert not list(site.settings.archive_path.rglob("*.dcm"))
+    assert len(list(folder.iterdir())) == 3
+
+
 def test_links_are_never_followed_out_of_the_folder(site: Site, admin: Account, folder: Path, tmp_path: Path) -> None:
     outside = save(instance(number=9), tmp_path / "outside.dcm")
     (folder / "out.dcm").symlink_to(outside)

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from inbox_pipeline.services.projects import set_member
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.steps import STEPS, run_step
+from inbox_pipeline.store.catalog.schema import audit
 from inbox_pipeline.web.api import LEDGER_MEMBERS
 
 URL = "/api/v1/requests"
@@ -174,6 +177,21 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("GET", "/api/v1/scripts/site/versions/{version}"),
         ("GET", "/api/v1/projects/{project_id}/scripts"),
         ("GET", "/api/v1/projects/{project_id}/scripts/{version}"),
+        ("GET", "/api/v1/projects/{project_id}/linking"),
     }
     answers = [operation["responses"] for methods in described["paths"].values() for operation in methods.values()]
     assert all("422" not in answer and "application/problem+json" in answer["default"]["content"] for answer in answers)
+
+
+def test_the_linking_table_is_for_owners_and_every_reading_is_audited(
+    site: Site, ada: Any, bob: Any, admin: Any, stranger: Any
+) -> None:
+    address = "/api/v1/projects/P1/linking"
+    assert ada("GET", address).json() == admin("GET", address).json() == {"links": []}
+    assert (bob("GET", address).status_code, stranger("GET", address).status_code) == (404, 401)
+    set_member(site, "admin", "P1", "bob", "member")
+    assert bob("GET", address).status_code == 403
+    set_member(site, "admin", "P1", "bob", "none")
+    with site.catalog.read() as connection:
+        query = sa.select(audit.c.actor, audit.c.object).where(audit.c.action == "linking.read")
+        assert connection.execute(query).all() == [("ada", "P1"), ("admin", "P1")]

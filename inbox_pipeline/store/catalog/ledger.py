@@ -14,28 +14,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
+from inbox_pipeline.store.fresh import FRESH
 
 BATCH = 1000
 COMMITTED = ("archived", "prearchived")
-FRESH: Mapping[str, Any] = {
-    "disposition": "pending",
-    "reason": "waiting",
-    "detail": None,
-    "session_number": None,
-    "scan_label": None,
-    "source_sha256": None,
-    "staged_name": None,
-    "archived_path": None,
-    "archived_sha256": None,
-    "archived_md5": None,
-    "archived_bytes": None,
-    "sop_instance_uid": None,
-    "sop_class_uid": None,
-    "series_uid": None,
-    "study_uid": None,
-    "warnings": 0,
-}
-"""What a row holds before its file has been worked on."""
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
@@ -79,6 +61,18 @@ def bearers(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_((*COMMITTED, "pending"))
     query = sa.select(*columns, *keys, *made).where(here & ledger.c.session_number.is_not(None))
     return connection.execute(query.order_by(ledger.c.source_path)).mappings().all()
+
+
+def committed(connection: Connection, request_id: int) -> Sequence[RowMapping]:
+    """Return the rows whose files a request has committed, in path order."""
+    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
+    return connection.execute(sa.select(ledger).where(here).order_by(ledger.c.source_path)).mappings().all()
+
+
+def with_reason(connection: Connection, request_id: int, reason: str) -> Sequence[RowMapping]:
+    """Return the study and patient keys of the files that have a reason."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.reason == reason)
+    return connection.execute(sa.select(ledger.c.study_key, ledger.c.patient_key).where(here)).mappings().all()
 
 
 def staged(connection: Connection, request_id: int, number: int) -> Sequence[RowMapping]:

@@ -101,6 +101,7 @@ projects = sa.Table(
     sa.Column("strict_identifiers", sa.Boolean, nullable=False, default=False),
     sa.Column("strict_script", sa.Boolean, nullable=False, default=False),
     sa.Column("script_enabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("linking_table", sa.Boolean, nullable=False, default=False),
     sa.Column("sweep", sa.Boolean, nullable=False, default=False),
     sa.Column("sweep_user", sa.String(64)),
     sa.Column("quiet_seconds", sa.Float),
@@ -145,6 +146,10 @@ requests = sa.Table(
     sa.Column("session_label", sa.String(255)),
     sa.Column("only_listed", sa.Boolean, nullable=False, default=False),
     sa.Column("prevent_anon", sa.Boolean, nullable=False, default=False),
+    sa.Column("policy", sa.String(16)),
+    sa.Column("options", sa.Text),
+    sa.Column("strict_identifiers", sa.Boolean),
+    sa.Column("checks", sa.JSON(none_as_null=True)),
     sa.Column("auto_archive", sa.Boolean),
     sa.Column("cleanup", sa.Boolean, nullable=False, default=False),
     sa.Column("cleanup_state", sa.String(16), nullable=False, default="off"),
@@ -170,7 +175,9 @@ requests = sa.Table(
     sa.Column("finished_at", UtcDateTime),
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
-the database's clock; `fruitless` counts attempts in a row that ended by an expired lease with no file made durable."""
+the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
+counts of what was proved of the committed files; `fruitless` counts attempts in a row that ended by an expired lease
+with no file made durable."""
 
 attempts = sa.Table(
     "attempts",
@@ -250,6 +257,8 @@ ledger = sa.Table(
     sa.Column("series_uid", sa.String(64)),
     sa.Column("study_uid", sa.String(64)),
     sa.Column("warnings", sa.Integer, nullable=False, default=0),
+    sa.Column("identifiers", sa.Integer, nullable=False, default=0),
+    sa.Column("face", sa.Boolean, nullable=False, default=False),
     sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
     sa.Column("deleted_at", UtcDateTime),
     sa.UniqueConstraint("request_id", "path_digest"),
@@ -287,6 +296,7 @@ sessions = sa.Table(
     sa.Column("modality", sa.String(16), nullable=False, default=""),
     sa.Column("xsi_type", sa.String(64), nullable=False, default=""),
     sa.Column("policy", sa.String(16), nullable=False, default="none"),
+    sa.Column("options", sa.Text, nullable=False, default=""),
     sa.Column("scripts", sa.JSON, nullable=False),
     sa.Column("manifest_digest", sa.String(64), nullable=False),
     sa.Column("request_id", sa.BigInteger),

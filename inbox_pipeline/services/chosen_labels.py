@@ -1,0 +1,73 @@
+"""Whether a label that a person chose gives the patient away, found out before any byte is written.
+
+Belongs here: comparing chosen labels with all identifiers of a file, and whose other files a given-away label concerns.
+Does not belong here: which labels were chosen (`intake/pseudonymous.py`), what identifies (`deid/identifiers.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from inbox_pipeline.deid.folding import fold
+from inbox_pipeline.dicom.cleaning import RootElement
+from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout, root_elements
+from inbox_pipeline.dicom.header import Header
+from inbox_pipeline.dicom.preface import read_preface
+from inbox_pipeline.dicom.window import Window
+from inbox_pipeline.intake.identify import Identity
+from inbox_pipeline.intake.pseudonymous import chosen_labels, gives_away
+from inbox_pipeline.services.grouping import Row
+from inbox_pipeline.services.profile import LARGEST_SEARCHED, Profile, ProfilePass
+
+GIVEN_AWAY = "label_identifies"
+
+
+def identifies(identity: Identity, header: Header, stream: BinaryIO, size: int, profile: Profile) -> bool:
+    """Return whether a chosen label is one of the identifiers of a file, in any spelling.
+
+    Args:
+        identity: the labels and the rules that found them.
+        header: what a scan has read of the file.
+        stream: the file.
+        size: its length in bytes.
+        profile: says what identifies under the policy.
+
+    Raises:
+        NotReadable: the file's elements cannot be walked.
+    """
+    chosen = chosen_labels(identity)
+    if not chosen or gives_away(identity, header):
+        return bool(chosen)
+    window = Window(stream, size)
+    preface = read_preface(stream, window)
+    seen = ProfilePass(profile)
+    seen.look(_roots(preface.data_set, preface.start, preface.layout), preface.layout)
+    return any(seen.is_identifier(fold(label)) for label in chosen)
+
+
+def concerned(given_away: Iterable[Row], others: Iterable[Row]) -> dict[int, str]:
+    """Return the reason to hold each other file of the studies and patients that a label gives away, by its number."""
+    studies, patients = set(), set()
+    for row in given_away:
+        studies.add(row["study_key"])
+        patients.add(row["patient_key"])
+    patients.discard("")
+    return {row["id"]: GIVEN_AWAY for row in others if row["study_key"] in studies or row["patient_key"] in patients}
+
+
+def _roots(window: Window, start: int, layout: Layout) -> Iterator[RootElement]:
+    for element in root_elements(window, start, layout):
+        vr = element.vr if element.vr is not None or element.length != UNDEFINED else b"SQ"
+        yield RootElement(element.tag, vr, _Value(window, element))
+
+
+class _Value:
+    """Reads an element's value when asked, and of a long one no more than shows that it is too long to be searched."""
+
+    def __init__(self, window: Window, element: Element) -> None:
+        self._window, self._element = window, element
+
+    def __call__(self) -> bytes:
+        start, end = self._element.value, self._element.value_end
+        return self._window.take(start, min(end - start, LARGEST_SEARCHED + 1))
