@@ -228,10 +228,15 @@ def _left_alone(_dataset: Any) -> None:
 
 def _identified(written: Written) -> Written:
     """Return what was written if it can be filed by its UIDs. Raises Stopped."""
-    result = written.result
-    if not _UID.fullmatch(written.uid) or not result.study_instance_uid or not result.series_instance_uid:
+    if not can_be_filed(written.result):
         raise Stopped("missing_uid")
     return written
+
+
+def can_be_filed(result: Rewritten) -> bool:
+    """Return whether what was written has the UIDs by which files are filed."""
+    named = _UID.fullmatch(result.sop_instance_uid or "") is not None
+    return named and bool(result.study_instance_uid and result.series_instance_uid)
 
 
 def _require_same(stream: BinaryIO, source: Source) -> None:

@@ -27,7 +27,7 @@ from inbox_pipeline.script import DEFAULT_SITE_SCRIPT, compile_script
 from inbox_pipeline.services.folder_worker import KeyedPolicy
 from inbox_pipeline.services.policies import BASIC, PolicyChoice
 from inbox_pipeline.services.recipe import CodedScript, Editor, Recipe
-from inbox_pipeline.services.rewriting import rewritten
+from inbox_pipeline.services.rewriting import can_be_filed, rewritten
 from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline_tests.dicom.builders import SYNTAXES, body, every_vr, instance, item, part10, undefined, with_pixels
@@ -73,7 +73,7 @@ def written(work: Callable[[bytes, BytesIO], Rewritten], data: bytes) -> bool:
     if result is None:
         return False
     assert out.tell() == result.output_bytes
-    if result.sop_instance_uid and result.series_instance_uid and result.study_instance_uid:
+    if can_be_filed(result):
         out.seek(0)
         assert read_header(out, size=result.output_bytes).sop_instance_uid == result.sop_instance_uid
     return True
