@@ -19,7 +19,7 @@ from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.crossfile import Check, FileFacts, judge
 from inbox_pipeline.deid.policy import METHOD_CODES, Policy
-from inbox_pipeline.errors import InboxError
+from inbox_pipeline.errors import InboxError, Rejected
 from inbox_pipeline.services import dciodvfy
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.file_facts import look
@@ -52,8 +52,7 @@ class Result(TypedDict):
 def run_checks(site: Site, request_id: int, check: Callable[[], None]) -> list[Result]:
     """Return the checks of what a request has committed; no value of a file is in them.
 
-    Raises:
-        Rejected: `path_gone`.
+    A folder that is gone by now undoes nothing: its files count as not looked at.
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
@@ -64,11 +63,19 @@ def run_checks(site: Site, request_id: int, check: Callable[[], None]) -> list[R
     results = [_identifiers(rows, len(held))]
     choice = PolicyChoice.of(request)
     if choice.basic:
-        with open_folder(request["source_path"]) as folder:
-            files = _Files(site, folder, check)
+        with ExitStack() as stack:
+            files = _Files(site, _opened(request["source_path"], stack), check)
             results += _across(files, rows, Policy.of(choice.options))
             results += _conformance(files, rows)
     return results
+
+
+def _opened(source_path: bytes, stack: ExitStack) -> InboxFolder | None:
+    """Open a request's folder for as long as `stack` lasts; None if it is gone."""
+    try:
+        return stack.enter_context(open_folder(source_path))
+    except Rejected:
+        return None
 
 
 def _identifiers(rows: Sequence[RowMapping], held: int) -> Result:
@@ -79,13 +86,15 @@ def _identifiers(rows: Sequence[RowMapping], held: int) -> Result:
 class _Files:
     """Opens the source and the output of a ledger row."""
 
-    def __init__(self, site: Site, folder: InboxFolder, check: Callable[[], None]) -> None:
+    def __init__(self, site: Site, folder: InboxFolder | None, check: Callable[[], None]) -> None:
         self._folder, self._check = folder, check
         self._roots = {"archived": site.settings.archive_path, "prearchived": site.settings.prearchive_path}
 
     def open(self, row: RowMapping, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
         """Open both for as long as `stack` lasts. Raises OSError."""
         self._check()
+        if self._folder is None:
+            raise FileNotFoundError
         source = stack.enter_context(self._folder.open(row["source_path"]))
         path: Path = self._roots[row["disposition"]] / row["archived_path"]
         return source, stack.enter_context(path.open("rb"))

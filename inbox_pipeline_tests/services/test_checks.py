@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 from pydicom import Dataset
 
-from inbox_pipeline.services import dciodvfy, projects, scripts
+from inbox_pipeline.services import dciodvfy, projects, scripts, steps
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.checks import SENTENCES, Result, run_checks
 from inbox_pipeline.services.site import Site
@@ -117,6 +118,25 @@ def test_a_source_that_is_gone_counts_as_not_checked(site: Site, request_id: int
     assert {
         result["unchecked"] for name, result in checks(site, request_id).items() if name != "identifiers_absent"
     } == {1}
+
+
+def test_a_folder_that_vanishes_after_the_commit_leaves_files_unchecked_and_the_import_as_it_is(
+    site: Site, admin: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    basic(site)
+    folder = visit(site.settings.inbox_path / "P" / "one", 1)
+    commit = steps.commit_sessions
+
+    def commit_and_lose(*arguments: Any) -> None:
+        commit(*arguments)
+        folder.rename(folder.with_name("moved"))
+
+    monkeypatch.setattr(steps, "commit_sessions", commit_and_lose)
+    answer = imported(site, admin, folder)
+    assert (answer["status"], answer["outcome"]) == ("Completed", "complete")
+    found = {result["name"]: result for result in kept(site, int(answer["id"]))}
+    assert found["markers_present"]["checked"] == 0
+    assert found["markers_present"]["unchecked"] == answer["files"]["by_disposition"]["archived"]
 
 
 def test_of_a_large_request_a_sample_is_looked_at(site: Site, request_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
