@@ -33,26 +33,16 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
+from inbox_pipeline.store.fresh import FRESH
 from inbox_pipeline.store.inbox import InboxFolder
 from inbox_pipeline.store.staging import PART, Staging, replace_part
 
 BATCH_FILES = 500
 BATCH_SECONDS = 5.0
 _MADE = {INSTANCE: "sop_instance_uid", SERIES: "series_uid", STUDY: "study_uid"}
-_UNSTAGED: dict[str, Any] = {
-    "source_sha256": None,
-    "staged_name": None,
-    "archived_sha256": None,
-    "archived_md5": None,
-    "archived_bytes": None,
-    "sop_instance_uid": None,
-    "sop_class_uid": None,
-    "series_uid": None,
-    "study_uid": None,
-    "warnings": 0,
-    "identifiers": 0,
-    "face": False,
-}
+_PLANNED = frozenset(("disposition", "reason", "detail", "session_number", "scan_label", "archived_path"))
+_UNSTAGED = {name: value for name, value in FRESH.items() if name not in _PLANNED}
+"""A row's columns as they were before its file was rewritten; those that scan, validation and commit write stay."""
 
 
 def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], None]) -> None:
