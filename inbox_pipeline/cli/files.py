@@ -59,15 +59,7 @@ def verify(project: str | None, as_json: bool) -> None:
 @click.option(
     "--pixel-rules", metavar="F", type=click.Path(path_type=Path, exists=True), help="Device rules for pixels."
 )
-@click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
-@click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
-@click.option("--session", metavar="E", help="Session label; from the headers when not given.")
-@click.option(
-    "--secret-file",
-    metavar="F",
-    type=click.Path(path_type=Path),
-    help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
-)
+@options.context_options
 @click.option("--strict-script", is_flag=True, help="Hold a file on which a line of a script had no effect.")
 @click.option("--strict-identifiers", is_flag=True, help="Hold what still holds identifiers under policy none, too.")
 @click.option("--uid-map", metavar="CSV", type=click.Path(path_type=Path), help="Write id_old,id_new of each UID.")

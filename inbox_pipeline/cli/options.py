@@ -1,7 +1,7 @@
 """Options that several commands share, and what they lead to: settings, site, server.
 
-Belongs here: `--home`, `--json`, `--if-missing`, on/off values, reading scripts. Does not belong here: a command of its
-own.
+Belongs here: `--home`, `--json`, `--if-missing`, on/off values, what scripts see, reading scripts. Does not belong
+here: a command of its own.
 """
 
 from __future__ import annotations
@@ -45,6 +45,26 @@ home_option = click.option(
     callback=_remember_home,
     help="Folder with everything a site has.  [env: INBOX_PIPELINE_HOME; default: ./inbox-home]",
 )
+
+_CONTEXT = (
+    click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]"),
+    click.option("--subject", metavar="S", help="Subject label; from the headers when not given."),
+    click.option("--session", metavar="E", help="Session label; from the headers when not given."),
+    click.option(
+        "--secret-file",
+        metavar="F",
+        type=click.Path(path_type=Path),
+        help="Secret for new and mapped UIDs."
+        "  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
+    ),
+)
+
+
+def context_options(command: Function) -> Function:
+    """Give a command the options that say what scripts see and with which secret UIDs are made."""
+    for option in reversed(_CONTEXT):
+        command = option(command)
+    return command
 
 
 def chosen_home() -> Path | None:

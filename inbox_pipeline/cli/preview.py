@@ -25,15 +25,7 @@ OWNER_ONLY = 0o600
 @click.option(
     "--script", "scripts", metavar="F2", multiple=True, type=click.Path(path_type=Path), help="Apply F2 after F; again."
 )
-@click.option("--project", metavar="P", help="What scripts see as project.  [default: Unassigned]")
-@click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
-@click.option("--session", metavar="E", help="Session label; from the headers when not given.")
-@click.option(
-    "--secret-file",
-    metavar="F",
-    type=click.Path(path_type=Path),
-    help="Secret for new and mapped UIDs.  [env: INBOX_PIPELINE_SECRET_FILE; default: HOME/secret.key if it exists]",
-)
+@options.context_options
 @click.option("--strict-script", is_flag=True, help="Stop a file on which a line of a script had no effect.")
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="What to write."
