@@ -225,7 +225,7 @@ def _decode_jpeg(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
     import gdcm  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional codec
 
     if runner.samples_per_pixel != 1 or runner.bits_stored != 12:
-        raise NotImplementedError("only samples of 12 bits, one per pixel")
+        raise ValueError("only samples of 12 bits, one per pixel")
     fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
     fragment.SetByteStringValue(source)
     fragments.AddFragment(fragment)

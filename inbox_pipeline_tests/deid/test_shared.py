@@ -60,7 +60,7 @@ def treated(dataset: Dataset, actions: Actions, parent: int | None = None) -> It
             continue
         try:
             element = dataset[tag]
-        except (ValueError, NotImplementedError, KeyError, TypeError):
+        except (ValueError, NotImplementedError, KeyError, TypeError):  # what pydicom cannot decode has no text to find
             continue
         yield element, actions.at_root(int(tag)) if parent is None else actions.within(parent, int(tag))
         if element.VR == "SQ":
