@@ -15,6 +15,7 @@ import click
 
 from inbox_pipeline.cli import exits, options
 from inbox_pipeline.cli.follow import CLEAR_LINE
+from inbox_pipeline.store.private_file import replacing
 
 if TYPE_CHECKING:
     from inbox_pipeline.services.anonymize_folder import Result
@@ -201,7 +202,6 @@ def _progress(done: int, total: int) -> None:
 
 
 def _write_report(path: Path, result: Result) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="ascii") as file:
+    """Write a row per file found, for the owner alone: names of files may say who somebody is."""
+    with replacing(path) as file:
         file.writelines(f"{json.dumps(row)}\n" for row in result.rows)
-    part.replace(path)

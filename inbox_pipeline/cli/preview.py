@@ -6,16 +6,15 @@ layout (`preview_views.py`).
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from inbox_pipeline.cli import exits, files, options, preview_views
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.store.private_file import replacing
 
 FORMATS = {"text": preview_views.as_text, "json": preview_views.as_json, "html": preview_views.as_html}
-OWNER_ONLY = 0o600
 
 
 @click.command()
@@ -79,16 +78,8 @@ def _show_place(error: Rejected) -> None:
 
 def _write(output: Path | None, text: str) -> None:
     """Write to stdout or to a file that only its owner can read."""
-    data = text.encode("utf-8", "backslashreplace")
     if output is None:
-        click.echo(data, nl=False)
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
         return
-    part = output.with_name(f"{output.name}.part")
-    part.unlink(missing_ok=True)
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(output) as file:
+        file.write(text)

@@ -7,10 +7,11 @@ map (the command `anonymize` writes one only when it is named a file).
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from inbox_pipeline.store.private_file import replacing
 
 HEADER = ("id_old", "id_new")
 
@@ -30,10 +31,7 @@ class Pairs:
 
 def write_map(path: Path, pairs: Mapping[str, str]) -> None:
     """Write a map as CSV, readable by its owner alone, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         writer.writerows(sorted(pairs.items()))
-    part.replace(path)
