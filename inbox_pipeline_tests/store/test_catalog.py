@@ -42,9 +42,22 @@ def test_a_catalog_that_cannot_be_reached_is_unavailable_and_tells_no_password()
     assert "hunter2" not in str(error.value)
 
 
-def test_other_databases_are_refused() -> None:
-    with pytest.raises(Rejected):
-        Catalog("mysql://x/y")
+@pytest.mark.parametrize("url", ["mysql://x/y", "no address", "postgresql://u:hunter2@h:port/n"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(Rejected) as error:
+        Catalog(url)
+    assert error.value.code == "catalog_url"
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("driver", ["pg8000", "nonesuch"])
+def test_a_missing_driver_is_named_with_what_to_install(driver: str) -> None:
+    with pytest.raises(Rejected) as error, Catalog(f"postgresql+{driver}://u:hunter2@127.0.0.1:1/n").read():
+        pass
+    assert error.value.code == "catalog_driver"
+    assert f"postgresql+{driver}" in error.value.sentence
+    assert "[postgres]" in error.value.hint
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_lease_is_one_runs_alone(site: Site) -> None:

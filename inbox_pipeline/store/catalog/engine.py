@@ -28,17 +28,16 @@ class Catalog:
         url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg2://...`.
 
     Raises:
-        Rejected: `catalog_url`, when the URL names another kind of database or a SQLite file on a network file system.
+        Rejected: `catalog_url`, when the URL cannot be read or names another kind of database.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = sa.make_url(url)
+        try:
+            self.url = sa.make_url(url)
+        except (sa.exc.ArgumentError, ValueError):
+            raise _bad_url("The address of the catalog's database cannot be read.") from None
         if self.url.get_backend_name() not in {"sqlite", "postgresql"}:
-            raise Rejected(
-                "catalog_url",
-                "The catalog's database must be SQLite or PostgreSQL.",
-                "Set INBOX_PIPELINE_DATABASE_URL to sqlite:///FILE or postgresql+psycopg2://USER:PASSWORD@HOST/NAME.",
-            )
+            raise _bad_url("The catalog's database must be SQLite or PostgreSQL.")
 
     @property
     def is_sqlite(self) -> bool:
@@ -47,9 +46,13 @@ class Catalog:
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, opened at first use."""
+        """The engine, opened at first use.
+
+        Raises:
+            Rejected: `catalog_driver`, `catalog_on_network`.
+        """
         if not self.is_sqlite:
-            return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+            return self._server_engine()
         refuse_network_file(Path(self.url.database or ""))
         engine = sa.create_engine(
             self.url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, hide_parameters=True
@@ -57,6 +60,16 @@ class Catalog:
         sa.event.listen(engine, "connect", _configure_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
+
+    def _server_engine(self) -> Engine:
+        try:
+            return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
+        except (ModuleNotFoundError, sa.exc.NoSuchModuleError):
+            raise Rejected(
+                "catalog_driver",
+                f"The driver for {self.url.drivername} is not installed.",
+                'Install the extra: pip install "inbox-pipeline[postgres]", for postgresql+psycopg2://...',
+            ) from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -81,6 +94,14 @@ class Catalog:
     def dispose(self) -> None:
         """Close every pooled connection (before a fork, at the end of a test)."""
         self.engine.dispose()
+
+
+def _bad_url(sentence: str) -> Rejected:
+    return Rejected(
+        "catalog_url",
+        sentence,
+        "Set INBOX_PIPELINE_DATABASE_URL to sqlite:///FILE or postgresql+psycopg2://USER:PASSWORD@HOST/NAME.",
+    )
 
 
 def now_seconds(connection: Connection) -> float:
