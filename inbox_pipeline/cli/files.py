@@ -96,19 +96,20 @@ def anonymize(
     from inbox_pipeline.services.folder_plan import UNASSIGNED  # noqa: PLC0415 - as above
     from inbox_pipeline.services.maps import write_map  # noqa: PLC0415 - as above
 
-    texts = (*site_scripts(site_script), *(options.read_script(path) for path in scripts))
     name = project or UNASSIGNED
+    keyed = _keyed_policy(policy, profile_options, secret_file, name, pixel_rules)
+    before = site_scripts(site_script, basic=keyed is not None)
     order = service.Order(
         source,
         target,
-        texts,
+        (*before, *(options.read_script(path) for path in scripts)),
         name,
         subject,
         session,
         jobs,
         project_key(secret_file, name),
         strict_script,
-        _keyed_policy(policy, profile_options, secret_file, name, pixel_rules),
+        keyed,
         strict_identifiers=strict_identifiers,
         pairs=uid_map is not None or patient_map is not None,
     )
@@ -180,8 +181,8 @@ def project_key(secret_file: Path | None, project: str) -> bytes | None:
     return read_secret(path).subkey(PURPOSE, project) if named or path.exists() else None
 
 
-def site_scripts(chosen: str) -> tuple[str, ...]:
-    """Return the site script that `--site-script` names, if any.
+def site_scripts(chosen: str, *, basic: bool = False) -> tuple[str, ...]:
+    """Return the site script that `--site-script` names, if any; `basic` tells which policy follows it.
 
     Raises:
         Rejected: `script_unreadable`.
@@ -190,9 +191,9 @@ def site_scripts(chosen: str) -> tuple[str, ...]:
         return ()
     if chosen != "default":
         return (options.read_script(Path(chosen)),)
-    from inbox_pipeline.script import DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - loads pydicom
+    from inbox_pipeline.script import BASIC_SITE_SCRIPT, DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - loads pydicom
 
-    return (DEFAULT_SITE_SCRIPT,)
+    return (BASIC_SITE_SCRIPT if basic else DEFAULT_SITE_SCRIPT,)
 
 
 def _progress(done: int, total: int) -> None:

@@ -16,6 +16,7 @@ from inbox_pipeline.script.functions.uids import hash_uid
 from inbox_pipeline.script.script import Outcome, Script, compile_script
 
 __all__ = [
+    "BASIC_SITE_SCRIPT",
     "DEFAULT_SITE_SCRIPT",
     "Advice",
     "Change",
@@ -33,15 +34,19 @@ __all__ = [
 if TYPE_CHECKING:
     DEFAULT_SITE_SCRIPT: str
     """The script in force for a site that has not set one (dicomedit specification 4.3)."""
+    BASIC_SITE_SCRIPT: str
+    """What stands in for it under policy basic: PatientID becomes the subject's label instead of the session's."""
+
+_SHIPPED = {"DEFAULT_SITE_SCRIPT": "default_site.das", "BASIC_SITE_SCRIPT": "default_site_basic.das"}
 
 
-@lru_cache(maxsize=1)
-def _default_site_script() -> str:
-    return (resources.files(__package__) / "default_site.das").read_text("utf-8")
+@lru_cache
+def _shipped(name: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8")
 
 
 def __getattr__(name: str) -> str:
-    """DEFAULT_SITE_SCRIPT is read when it is first asked for, so that importing reads no file but modules."""
-    if name == "DEFAULT_SITE_SCRIPT":
-        return _default_site_script()
+    """Scripts that are shipped are read when first asked for, so that importing reads no file but modules."""
+    if name in _SHIPPED:
+        return _shipped(_SHIPPED[name])
     raise AttributeError(name)

@@ -28,7 +28,7 @@ from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
-from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
+from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script, under_basic
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
@@ -112,16 +112,19 @@ def recipe_for(site: Site, plan: RowMapping, profile: Profile, *, bare: bool) ->
         "session": plan["session_label"],
     }
     at_once = profile.cleans or plan["destination"] == ARCHIVE
-    stored = [] if bare else _scripts_of(site, plan, [None, plan["project_id"]] if at_once else [None])
+    scopes = [None, plan["project_id"]] if at_once else [None]
+    stored = [] if bare else _scripts_of(site, plan, scopes, basic=profile.cleans)
     coded = [CodedScript(script.id, script.name, compiled(site, script)) for script in stored]
     return Recipe(coded, variables, bool(project and project["strict_script"]), profile)
 
 
-def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None]) -> list[StoredScript]:
+def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None], *, basic: bool) -> list[StoredScript]:
     """Return the script versions of a session; when it has none yet, those in force now, which it then keeps."""
     if plan["scripts"] is not None:
-        return [stored_script(site, each["id"]) for each in plan["scripts"]]
+        found = [stored_script(site, each["id"]) for each in plan["scripts"]]
+        return [under_basic(script) for script in found] if basic else found
     stored = [script for scope in scopes if (script := active_script(site, scope)) and script.enabled]
+    stored = [under_basic(script) for script in stored] if basic else stored
     pinned = [{"id": script.id, "scope": script.scope, "digest": script.digest} for script in stored]
     with site.catalog.write() as connection:
         requests.update_session(connection, plan["request_id"], plan["number"], scripts=pinned)

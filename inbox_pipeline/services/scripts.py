@@ -9,7 +9,7 @@ reads it: a change of either is a new version.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Connection, RowMapping
@@ -199,6 +199,15 @@ def ensure_default_script(site: Site) -> None:
 
     if active_script(site, None) is None:
         store_script(site, "system", DEFAULT_SITE_SCRIPT)
+
+
+def under_basic(script: StoredScript) -> StoredScript:
+    """Return a script as policy `basic` applies it: the default site script, if unchanged, by its stand-in."""
+    from inbox_pipeline.script import BASIC_SITE_SCRIPT, DEFAULT_SITE_SCRIPT  # noqa: PLC0415 - as above
+
+    if script.scope != "site" or script.digest != store.text_digest(DEFAULT_SITE_SCRIPT):
+        return script
+    return replace(script, text=BASIC_SITE_SCRIPT, digest=store.text_digest(BASIC_SITE_SCRIPT))
 
 
 def examine(text: str, lookup: str | None = None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.script import BASIC_SITE_SCRIPT, DEFAULT_SITE_SCRIPT
 from inbox_pipeline.services import projects, queue, requests, scripts, steps
 from inbox_pipeline.services.accounts import Account, get_account
 from inbox_pipeline.services.projects import create_project
@@ -22,6 +23,7 @@ from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog import requests as rows_of
 from inbox_pipeline.store.catalog.schema import request_sessions, sessions
+from inbox_pipeline.store.catalog.scripts import text_digest
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.identifying import OPTIONS, PLANTED, WHO, basic, identifying, originals, uids, visit
 from inbox_pipeline_tests.services.importing import (
@@ -315,6 +317,27 @@ KEEPING = """version "6.3"
 (0029,{FAKE MAKER}01) := "KEPT"
 - (0010,0040)
 """
+
+
+def test_studies_of_a_patient_keep_one_patient_id(site: Site, admin: Account) -> None:
+    """XNAT's default script makes PatientID the session's label; under basic its stand-in keeps studies together."""
+    basic(site)
+    folder = visit(site.settings.inbox_path / "P" / "visits" / "1").parent
+    visit(folder / "2", study=2)
+    assert imported(site, admin, folder)["outcome"] == "complete"
+    datasets = archived(site)
+    assert len({dataset.StudyInstanceUID for dataset in datasets}) == 2
+    assert {(str(d.PatientName), d.PatientID) for d in datasets} == {(datasets[0].PatientID,) * 2}
+    assert SUBJECT.fullmatch(datasets[0].PatientID)
+    with site.catalog.read() as connection:
+        (digests,) = {s[0]["digest"] for s in connection.execute(sa.select(sessions.c.scripts)).scalars()}
+    assert digests == text_digest(BASIC_SITE_SCRIPT)
+
+
+def test_a_site_script_of_ones_own_is_not_replaced(site: Site, admin: Account, folder: Path) -> None:
+    scripts.store_script(site, "admin", f"{DEFAULT_SITE_SCRIPT}// ours\n")
+    assert imported(site, admin, folder)["outcome"] == "complete"
+    assert all(SESSION.fullmatch(dataset.PatientID) for dataset in archived(site))
 
 
 def test_what_a_script_decided_stays(site: Site, admin: Account, folder: Path) -> None:
