@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from inbox_pipeline.services.accounts import Account, create_user, get_account
-from inbox_pipeline.services.projects import create_project
+from inbox_pipeline.services.projects import create_project, set_site
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import PREFIX, read_settings
@@ -38,11 +38,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def site_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The HOME of a site with the default script, the administrator `admin` and the project `P`, made once."""
+    """The HOME of a site as XNAT's: policy `none`, the default script, the administrator `admin`, the project `P`."""
     home = tmp_path_factory.mktemp("template") / "home"
     made = init_site(read_settings({}, home=home))
     ensure_default_script(made)
     create_user(made, "system", "admin", "a good password", admin=True)
+    set_site(made, "admin", policy="none")
     create_project(made, "admin", "P")
     made.catalog.dispose()
     return home

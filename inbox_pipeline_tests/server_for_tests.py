@@ -27,12 +27,14 @@ class Server:
 
     Args:
         home: its HOME.
+        policy: what its projects begin with; XNAT's, unless a test is about another.
         log_path: where its standard error goes.
         environment: settings beyond the defaults.
     """
 
-    def __init__(self, home: Path, log_path: Path, **environment: str) -> None:
+    def __init__(self, home: Path, log_path: Path, policy: str = "none", **environment: str) -> None:
         self.home = home
+        self.policy = policy
         self.log_path = log_path
         self.environment = environment
         self.ready: dict[str, Any] = {}
@@ -49,6 +51,7 @@ class Server:
         line = self.process.stdout.readline()
         assert line, f"up ended with {self.process.wait()}:\n{self.log_path.read_text(errors='replace')[-3000:]}"
         self.ready = json.loads(line)
+        self.command("site", "set", "--policy", self.policy)
         return self
 
     def client(self, login: str = "admin", password: str | None = None) -> httpx.Client:

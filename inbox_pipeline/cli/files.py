@@ -53,7 +53,7 @@ def verify(project: str | None, as_json: bool) -> None:
     "--script", "scripts", metavar="F", multiple=True, type=click.Path(path_type=Path), help="Apply F; again."
 )
 @click.option("--site-script", default="default", show_default=True, metavar="none|default|F", help="Applied first.")
-@click.option("--policy", type=options.POLICY, default="none", show_default=True, help="De-identification policy.")
+@click.option("--policy", type=options.POLICY, default="basic", show_default=True, help="De-identification policy.")
 @click.option(
     "--options", "profile_options", metavar="a,b", help="Options of policy basic.  [default: those of a new site]"
 )

@@ -18,7 +18,8 @@ from inbox_pipeline.demo.outcomes import EXPECTED, Expected, differences
 from inbox_pipeline.demo.samples import DAMAGED, changed_sessions, sample_files, write_samples
 from inbox_pipeline.errors import InboxError, Rejected
 from inbox_pipeline.services.bootstrap import ADMIN
-from inbox_pipeline.services.projects import create_project
+from inbox_pipeline.services.policies import NONE
+from inbox_pipeline.services.projects import create_project, set_project
 from inbox_pipeline.services.site import open_site
 from inbox_pipeline.settings import PREFIX, Settings, read_settings
 
@@ -82,7 +83,9 @@ class Demo:
         """
         started = time.monotonic()
         try:
-            create_project(open_site(self._settings), ACTOR, PROJECT, title="The demo's sessions", if_missing=True)
+            site = open_site(self._settings)
+            create_project(site, ACTOR, PROJECT, title="The demo's sessions", if_missing=True)
+            set_project(site, ACTOR, PROJECT, policy=NONE)
             requests = self._import(str(ready["url"]))
         except InboxError as error:
             self._say(f"error: {error} [{error.code}]")

@@ -18,7 +18,7 @@ POLICIES = ("none", "basic")
 """XNAT's scripts alone, or followed by the Basic Profile of PS3.15."""
 PREARCHIVE_CODES = (0, 4, 5)
 """XNAT's arc spec codes: Manual, AutoArchive, AutoArchiveOverwrite."""
-SITE_DEFAULTS = {
+SITE_DEFAULTS = {  # where nothing is on record; what a new site begins with is said in `site.py`
     "script_enabled": "true",
     "policy": "none",
     "options": "",

@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.services.policies import BASIC
 from inbox_pipeline.settings import Settings
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import Catalog
@@ -63,7 +64,8 @@ def open_site(settings: Settings) -> Site:
 def init_site(settings: Settings) -> Site:
     """Make a site's folders, catalog and secret where they are missing, and upgrade the catalog's tables.
 
-    A secret is made only for an empty catalog.
+    A secret is made only for an empty catalog. A new site begins with policy `basic`; one that was made before there
+    was a policy has none on record, which means `none`.
 
     Raises:
         Rejected: as `open_site`.
@@ -81,6 +83,7 @@ def init_site(settings: Settings) -> Site:
         with catalog.write() as connection:
             site_store.set_value(connection, "key_id", secret.key_id)
             site_store.set_value(connection, "site_prefix", "INBOX")
+            site_store.set_value(connection, "policy", BASIC)
             site_store.record(connection, "system", "site.init", "site", key_id=secret.key_id, fresh=fresh)
     catalog.dispose()
     return open_site(settings)

@@ -13,6 +13,7 @@ from inbox_pipeline.services.accounts import create_user
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import audit
+from inbox_pipeline.store.catalog.schema import site as site_table
 
 
 @pytest.fixture
@@ -33,10 +34,20 @@ def code_of(failure: pytest.ExceptionInfo[Rejected]) -> str:
 def test_a_new_project_is_auto_archiving_and_has_a_folder_in_the_inbox(site: Site) -> None:
     create_user(site, "system", "ann", "long enough")
     made = projects.create_project(site, "root", "Trial-1_a", title="A trial", owner="ann")
-    assert (made["prearchive_code"], made["policy"], made["members"]) == (4, "none", {"ann": "owner"})
+    assert (made["prearchive_code"], made["policy"], made["members"]) == (4, "basic", {"ann": "owner"})
     assert (site.settings.inbox_path / "Trial-1_a").is_dir()
     assert audited(site)[-1] == ("root", "project.create", "Trial-1_a", {"owner": "ann"})
     assert projects.list_projects(site) == [made]
+
+
+def test_a_site_from_before_there_was_a_policy_keeps_none(site: Site) -> None:
+    old = projects.create_project(site, "root", "P1")
+    with site.catalog.write() as connection:
+        connection.execute(sa.delete(site_table).where(site_table.c.name == "policy"))
+    again = init_site(site.settings)
+    assert projects.show_site(again)["policy"] == "none"
+    assert projects.create_project(again, "root", "P2")["policy"] == "none"
+    assert projects.show_project(again, "P1")["policy"] == old["policy"] == "basic"
 
 
 def test_ids_are_unique_without_case_and_if_missing_takes_only_the_very_same(site: Site) -> None:
