@@ -366,7 +366,9 @@ class _Pass:
         charset = _part(item, found.get(_CHARSET)) if _CHARSET in found else around.charset
         place = self._memory.place(parent, item.layout, charset, around.depth + 1)
         override = self._content_action(item, found) if tree or _VALUE_TYPE in found else None
-        if tree and override is Action.REMOVE and not kept:
+        if override is Action.REMOVE and not tree:
+            override = Action.DUMMY  # the item stays, and is not valid without its value (PS3.3 table 10-2)
+        elif override is Action.REMOVE and not kept:
             return None, False
         blocks, parts, stays = Blocks(self._actions, self._memory.private), [], True
         scheme = decode(_part(item, found.get(_SCHEME)), b"") if _CODE_MEANING in found else ""
