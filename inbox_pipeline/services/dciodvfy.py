@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 SECONDS = 10.0
+_UNKNOWN = "Error - Information Object Not found"
 _NAMED = re.compile(r"(Element=|Module=|attribute )<([A-Za-z ]+)>")
 _BRACKETED = re.compile(r"<[^>]*>?")
 _NUMBER = re.compile(r"[0-9]+(?:[.][0-9]+)*")
@@ -29,9 +30,12 @@ def checker() -> Path | None:
 
 
 def new_kinds(program: Path, source: BinaryIO, output: BinaryIO) -> set[str] | None:
-    """Return the kinds of errors that an output has and its source has not; None if one could not be checked."""
+    """Return the kinds of errors that an output has and its source has not; None if one could not be checked.
+
+    A source that the checker cannot tell what it is (deflated, or of a class it does not know) was not checked.
+    """
     before, after = kinds(program, source), kinds(program, output)
-    return None if before is None or after is None else after - before
+    return None if before is None or after is None or _UNKNOWN in before else after - before
 
 
 def kinds(program: Path, file: BinaryIO) -> set[str] | None:

@@ -174,7 +174,9 @@ class Reference:
                 continue
             tree = action is Action.TREE
             override = self.tree_action(item) if tree or 0x0040A040 in item else None
-            if not tree or override is not Action.REMOVE or within:
+            if not tree and override is Action.REMOVE:
+                override = Action.DUMMY
+            if override is not Action.REMOVE or within:
                 self.level(item, tag, within, override, tree)
                 new.append(item)
         dataset[tag] = DataElement(tag, "SQ", Sequence(new))
