@@ -166,7 +166,9 @@ def test_kinds_of_errors_hold_no_values() -> None:
     assert dciodvfy.kind_of("Error - no 1.2.840.1") == dciodvfy.kind_of("Error - no 2.25.77")
 
 
-def test_a_checker_that_aborts_or_hangs_or_does_not_know_the_class_gives_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checker_that_aborts_or_hangs_or_does_not_know_the_class_gives_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, output = pair(tmp_path)
     monkeypatch.setattr(dciodvfy, "SECONDS", 0.2)
     with source.open("rb") as a, output.open("rb") as b:
