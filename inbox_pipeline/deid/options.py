@@ -46,6 +46,7 @@ OPTION_CODES = {
 }
 """Every option that a policy may name; the two about pixels are claimed by whoever cleans pixels."""
 
+CODES = (BASIC_CODE, PIXEL_CODE, FEATURES_CODE, *OPTION_CODES.values())
 NEW_SITE_OPTIONS = (MODIFIED_DATES, PATIENT, DESCRIPTORS, CONTENT, SAFE_PRIVATE)
 """What a new site or project starts with."""
 

@@ -39,6 +39,11 @@ _OVERLAY_DATA, _OVERLAY_COMMENTS = 0x3000, 0x4000
 _FIRST_GROUP = 0x0008
 
 
+def standard_name() -> str:
+    """Return what (0012,0063) says of the profile's source."""
+    return f"DICOM PS3.15 {source()['edition']}"
+
+
 @dataclass(frozen=True)
 class Policy:
     """The Basic Profile with some of its ten options."""
@@ -82,7 +87,7 @@ class Policy:
         """Return the values to set besides the codes: (0012,0062), (0012,0063), (0028,0303)."""
         return {
             PATIENT_IDENTITY_REMOVED: ("YES",),
-            METHOD: (f"DICOM PS3.15 {source()['edition']}", *(code.meaning for code in self.codes)),
+            METHOD: (standard_name(), *(code.meaning for code in self.codes)),
             LONGITUDINAL: (self._longitudinal(),),
         }
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from inbox_pipeline.deid.date_spellings import run_together
 from inbox_pipeline.deid.folding import camel_parts, fold, is_unspaced
+from inbox_pipeline.deid.grammar import is_grammar
 from inbox_pipeline.deid.identifier import DATES, Identifier, Kind
 from inbox_pipeline.deid.identifiers import Identifiers
 from inbox_pipeline.deid.leaves import Leaf, leaves
@@ -49,21 +50,6 @@ _NUMBER_VRS = frozenset(
 _NO_TEXT = bytes(byte for byte in range(32) if byte not in b"\0\t\n\f\r\x1b")
 _WIDE = re.compile(rb"(?:[\t\n\r -\xff]\0)+"), re.compile(rb"(?:\0[\t\n\r -\xff])+")
 """Western text in UTF-16 amid other bytes, of which two may look like a letter of some other script."""
-_TERMS = {
-    0x0040A040: frozenset(
-        (
-            "CODE", "COMPOSITE", "CONTAINER", "DATE", "DATETIME", "IMAGE", "NUM", "PNAME", "SCOORD", "SCOORD3D",
-            "TABLE", "TCOORD", "TEXT", "TIME", "UIDREF", "WAVEFORM",
-        )
-    ),
-    0x0040A010: frozenset(
-        (
-            "CONTAINS", "HAS ACQ CONTEXT", "HAS CONCEPT MOD", "HAS OBS CONTEXT", "HAS PROPERTIES", "INFERRED FROM",
-            "SELECTED FROM",
-        )
-    ),
-}  # fmt: skip
-"""Value Type and Relationship Type of content items with their terms (PS3.3 C.17.3): grammar, and never a name."""
 _SHORTEST_IN_BINARY = 6
 _STRONG_IN_NUMBERS = 8
 
@@ -131,7 +117,7 @@ class Verifier:
 
     def _findings(self, run: Run) -> Iterator[Finding]:
         for leaf in leaves_of(run):
-            if self._may_hold(leaf.value) and not is_grammar(leaf):
+            if self._may_hold(leaf.value) and not is_grammar(leaf.path, leaf.value):
                 kinds = {one.kind for one in self._found_in(leaf) if counts_in(leaf, one.kind, one.joined, one.weak)}
                 yield from (Finding(place_of(run, leaf), kind) for kind in sorted(kinds, key=str))
 
@@ -175,12 +161,6 @@ def readings(leaf: Leaf, *, every_charset: bool) -> set[str]:
 def is_numeric(leaf: Leaf) -> bool:
     """Whether a value is a number, in which no name stands and no number is anybody's."""
     return leaf.vr in _NUMBER_VRS - {"DA", "DT", "UI"}
-
-
-def is_grammar(leaf: Leaf) -> bool:
-    """Whether a value is a term that the standard puts there, whatever somebody's name is."""
-    terms = _TERMS.get(leaf.path[-1]) if leaf.path else None
-    return terms is not None and leaf.value.decode("latin-1").strip(" \0") in terms
 
 
 def counts_in(leaf: Leaf, kind: Kind, joined: str, weak: bool) -> bool:

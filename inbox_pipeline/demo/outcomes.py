@@ -8,11 +8,16 @@ Failed; the outcome is `partial` when another session of the request did reach i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inbox_pipeline.demo.samples import CLEAN_MR, DAMAGED, TWO_PATIENTS, TWO_STUDIES
+from inbox_pipeline.demo.samples import CLEAN_MR, DAMAGED, TO_DEIDENTIFY, TWO_PATIENTS, TWO_STUDIES
+
+A_PSEUDONYM = "a pseudonym"
+"""Stands for a label that depends on the site's secret."""
+_PSEUDONYM = re.compile(r"[PS]-[0-9A-Z]{6}-[0-9A-Z]{6}")
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ EXPECTED = (
         {("archived", "archived"): 34, ("not_dicom", "not_dicom"): 1, ("rejected", "truncated"): 1},
         (ExpectedSession("FAKE_DAMAGED", "FAKE-MR-004", "ARCHIVED", None, 34, missing_slices=1),),
     ),
+    Expected(
+        TO_DEIDENTIFY,
+        "The clean MR session once more, into a project with policy basic: de-identified, under pseudonyms.",
+        "Completed",
+        "complete",
+        {("archived", "archived"): 34},
+        (ExpectedSession(A_PSEUDONYM, A_PSEUDONYM, "ARCHIVED", None, 34),),
+    ),
 )
 
 
@@ -105,7 +118,10 @@ def differences(expected: Expected, request: Mapping[str, Any]) -> list[str]:
 
 def _session(row: Mapping[str, Any]) -> ExpectedSession:
     missing = sum(f["count"] for f in row["findings"] if f["code"] == "missing_instances")
-    return ExpectedSession(row["subject"], row["session"], row["state"], row["reason"], row["files"], missing)
+    subject, session = (
+        A_PSEUDONYM if _PSEUDONYM.fullmatch(row[name]) else row[name] for name in ("subject", "session")
+    )
+    return ExpectedSession(subject, session, row["state"], row["reason"], row["files"], missing)
 
 
 def _order(session: ExpectedSession) -> tuple[str, str, str]:

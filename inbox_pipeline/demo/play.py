@@ -10,21 +10,20 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from inbox_pipeline.client import Client, Server
 from inbox_pipeline.demo.outcomes import EXPECTED, Expected, differences
-from inbox_pipeline.demo.samples import DAMAGED, changed_sessions, sample_files, write_samples
+from inbox_pipeline.demo.samples import BASIC_PROJECT, DAMAGED, PROJECT, changed_sessions, sample_files, write_samples
 from inbox_pipeline.errors import InboxError, Rejected
 from inbox_pipeline.services.bootstrap import ADMIN
-from inbox_pipeline.services.policies import NONE
+from inbox_pipeline.services.policies import BASIC, NONE
 from inbox_pipeline.services.projects import create_project, set_project
 from inbox_pipeline.services.site import open_site
 from inbox_pipeline.settings import PREFIX, Settings, read_settings
 
 DEMO_HOME = "inbox-demo"
-PROJECT = "DEMO"
 ACTOR = "demo"
 KEPT_SETTINGS = ("ADMIN_PASSWORD", "DAGSTER_PORT", "HOST", "PORT", "WORKERS")
 """Settings that the demo takes from the environment; none that could lead it to another site's data."""
@@ -66,14 +65,14 @@ class Demo:
         self._settings = settings
         self._once = once
         self._say = say
-        self._folder = settings.inbox_path / PROJECT
+        self._inbox = settings.inbox_path
         self._samples = sample_files()
 
     def make(self) -> None:
         """Make the sample files that are not there yet."""
-        made = write_samples(self._folder, self._samples)
+        made = write_samples(self._inbox, self._samples)
         kept = len(self._samples) - made
-        self._say(f"{made} sample files made{f', {kept} kept as they were' if kept else ''}: {self._folder}")
+        self._say(f"{made} sample files made{f', {kept} kept as they were' if kept else ''}: {self._inbox}")
 
     def play(self, ready: Mapping[str, Any]) -> int | None:
         """Import and tell; returns the exit code with which everything ends, or None to run on.
@@ -83,9 +82,7 @@ class Demo:
         """
         started = time.monotonic()
         try:
-            site = open_site(self._settings)
-            create_project(site, ACTOR, PROJECT, title="The demo's sessions", if_missing=True)
-            set_project(site, ACTOR, PROJECT, policy=NONE)
+            self._make_projects()
             requests = self._import(str(ready["url"]))
         except InboxError as error:
             self._say(f"error: {error} [{error.code}]")
@@ -97,6 +94,12 @@ class Demo:
             return AS_EXPECTED if all(right) else NOT_AS_EXPECTED
         self._say(self._farewell(ready, requests))
         return None
+
+    def _make_projects(self) -> None:
+        site = open_site(self._settings)
+        for project, policy in ((PROJECT, NONE), (BASIC_PROJECT, BASIC)):
+            create_project(site, ACTOR, project, title=f"The demo's sessions, policy {policy}", if_missing=True)
+            set_project(site, ACTOR, project, policy=policy)
 
     def _import(self, url: str) -> dict[str, Request]:
         """File a request per sample folder and wait for all; a folder that was imported before is not filed again."""
@@ -128,12 +131,13 @@ class Demo:
             ) from None
 
     def _file(self, client: Client, folder: str) -> int:
-        path = os.path.realpath(self._folder / folder)
-        if folder not in changed_sessions(self._folder, self._samples):
+        path = os.path.realpath(self._inbox / folder)
+        if folder not in changed_sessions(self._inbox, self._samples):
             before = [r["id"] for r in client.requests() if r["sessionPath"] == path and r["outcome"] is not None]
             if before:
                 return int(max(before))
-        return client.xnat_import({"path": path, "PROJECT_ID": PROJECT, "cleanupAfterImport": "false"})
+        project = PurePosixPath(folder).parts[0]
+        return client.xnat_import({"path": path, "PROJECT_ID": project, "cleanupAfterImport": "false"})
 
     def _tell(self, expected: Expected, request: Request | None) -> bool:
         """Say what became of one sample, and return whether it is what was expected."""
@@ -162,8 +166,8 @@ class Demo:
                 f"Look:         inbox-pipeline status {number} --home {home}",
                 f"Every file:   inbox-pipeline ledger {number} --home {home}",
                 f"Check:        inbox-pipeline verify --home {home}",
-                f"Your own:     copy a folder to {self._folder} and run",
-                f"              inbox-pipeline import FOLDER --project {PROJECT} --wait --home {home}",
+                f"Your own:     copy a folder to {self._inbox / BASIC_PROJECT} and run",
+                f"              inbox-pipeline import FOLDER --project {BASIC_PROJECT} --wait --home {home}",
                 "Ctrl-C stops everything.",
             ]
         )

@@ -1,4 +1,4 @@
-"""Four sample sessions as folders of files, the same bytes every time, some with deliberate faults.
+"""Five sample sessions as folders of files, the same bytes every time, some with deliberate faults.
 
 Belongs here: which files there are, with what in their headers. Does not belong here: pixel values (`phantoms.py`) and
 what the pipeline makes of the files (`outcomes.py`).
@@ -20,12 +20,15 @@ from inbox_pipeline.demo.phantoms import HEAD, SIZE, TRUNK, Ellipsoid, volume
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+PROJECT, BASIC_PROJECT = "DEMO", "DEMO_DEID"
+"""One project as XNAT's are, and one with policy basic; both are folders of the inbox."""
 CLEAN_MR, TWO_STUDIES, TWO_PATIENTS, DAMAGED = (
-    "1_clean_mr",
-    "2_ct_console_reboot",
-    "3_two_patients_one_study",
-    "4_damaged_copy",
+    f"{PROJECT}/1_clean_mr",
+    f"{PROJECT}/2_ct_console_reboot",
+    f"{PROJECT}/3_two_patients_one_study",
+    f"{PROJECT}/4_damaged_copy",
 )
+TO_DEIDENTIFY = f"{BASIC_PROJECT}/5_the_clean_mr_again"
 SEED = 20240229
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 MR_STORAGE, CT_STORAGE = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.2"
@@ -105,7 +108,7 @@ COPIED = replace(
 
 
 def sample_files() -> dict[str, bytes]:
-    """Return every sample file's bytes by its path relative to the project's folder in the inbox."""
+    """Return every sample file's bytes by its path relative to the inbox."""
     return dict(_all_files())
 
 
@@ -122,25 +125,27 @@ def write_samples(folder: Path, samples: dict[str, bytes]) -> int:
 
 
 def changed_sessions(folder: Path, samples: dict[str, bytes]) -> set[str]:
-    """Return the sample folders whose files are not exactly as made."""
-    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return the sample folders whose files are not exactly as made; `folder` is the inbox."""
+    present = (path for name in (PROJECT, BASIC_PROJECT) for path in (folder / name).rglob("*") if path.is_file())
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in present}
     names = {name for name in found.keys() | samples.keys() if found.get(name) != samples.get(name)}
-    return {PurePosixPath(name).parts[0] for name in names}
+    return {"/".join(PurePosixPath(name).parts[:2]) for name in names}
 
 
 def _all_files() -> Iterator[tuple[str, bytes]]:
-    yield from _clean_mr()
+    yield from _clean_mr(CLEAN_MR)
+    yield from _clean_mr(TO_DEIDENTIFY)
     yield from _two_studies()
     yield from _two_patients()
     yield from _damaged()
 
 
-def _clean_mr() -> Iterator[tuple[str, bytes]]:
+def _clean_mr(folder: str) -> Iterator[tuple[str, bytes]]:
     for series in (Series(1, "localizer", 3), Series(2, "t1_mprage", 16, gain=1.6), Series(3, "t2_tse", 12, gain=2.4)):
         for index, content in enumerate(_series_files(MR, series), 1):
-            yield f"{CLEAN_MR}/{series.number:02d}_{series.description}/{index:04d}.dcm", content
+            yield f"{folder}/{series.number:02d}_{series.description}/{index:04d}.dcm", content
     for index, name in enumerate(ENCODED, 1):
-        yield f"{CLEAN_MR}/04_other_encodings/{index:04d}.dcm", _borrowed(name, MR, Series(4, "encodings", 3), index)
+        yield f"{folder}/04_other_encodings/{index:04d}.dcm", _borrowed(name, MR, Series(4, "encodings", 3), index)
 
 
 def _two_studies() -> Iterator[tuple[str, bytes]]:

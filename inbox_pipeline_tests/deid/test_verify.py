@@ -203,6 +203,7 @@ def test_encodings(charset: str, encoded: bytes) -> None:
         ((0x00100010, "PN", "Dixon"), 0x00180024, "SH", "*fl3d_dixon"),
         ((0x00100010, "PN", "Head^Neck"), 0x00180015, "CS", "HEAD"),
         ((0x0040A123, "PN", "Enter text"), 0x0040A040, "CS", "TEXT"),
+        ((0x00100010, "PN", "Clean^Option"), 0x00120063, "LO", ["Clean Pixel Data Option", "DICOM PS3.15 2026d"]),
         ((0x0040A123, "PN", "Contains^Ann"), 0x0040A010, "CS", "CONTAINS"),
         ((0x00080020, "DA", "20140310"), 0x0020000D, "UI", "2.25.20140310124939507"),
         ((0x00080018, "UI", "1.3.12.2.1107.5"), 0x0020000D, "UI", "1.3.12.2.1107.55"),
@@ -216,8 +217,11 @@ def test_no_alarm_by_coincidence(element: tuple[int, str, str], tag: int, vr: st
 
 def test_a_name_is_found_where_the_grammar_has_no_such_term() -> None:
     dataset = Dataset()
-    dataset.ValueType = "QUATTLEBAUM"
-    assert [finding.kind for finding in VERIFIER.residuals([header(dataset)])] == [Kind.NAME]
+    dataset.ValueType, dataset.DeidentificationMethod = "QUATTLEBAUM", ["Clean Graphics Option", "Odalys Option"]
+    assert VERIFIER.residuals([header(dataset)]) == [
+        Finding("(0012,0063)", Kind.NAME),
+        Finding("(0040,A040)", Kind.NAME),
+    ]
 
 
 def test_what_cannot_be_walked_is_searched_as_bytes() -> None:

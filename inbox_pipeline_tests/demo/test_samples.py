@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmread
 
 from inbox_pipeline.demo.outcomes import EXPECTED
-from inbox_pipeline.demo.samples import DAMAGED, changed_sessions, sample_files, write_samples
+from inbox_pipeline.demo.samples import CLEAN_MR, DAMAGED, TO_DEIDENTIFY, changed_sessions, sample_files, write_samples
 from inbox_pipeline.dicom.errors import NotDicom, Truncated
 from inbox_pipeline.dicom.header import read_header
 
@@ -36,12 +36,17 @@ def test_two_processes_make_the_same_bytes() -> None:
     assert len(digests) == 1
 
 
+def sample(name: str) -> str:
+    """The folder of the sample that a file belongs to."""
+    return "/".join(name.split("/")[:2])
+
+
 def test_every_sample_folder_has_an_expected_outcome_for_each_of_its_files(samples: dict[str, bytes]) -> None:
     for expected in EXPECTED:
         files = [name for name in samples if name.startswith(f"{expected.folder}/")]
         assert len(files) == sum(expected.reasons.values())
         assert 30 <= len(files) <= 60
-    assert {name.split("/")[0] for name in samples} == {expected.folder for expected in EXPECTED}
+    assert {sample(name) for name in samples} == {expected.folder for expected in EXPECTED}
     assert sum(map(len, samples.values())) < 3_000_000
 
 
@@ -66,7 +71,7 @@ def test_everybody_in_the_samples_is_marked_as_fake_and_each_session_has_private
         assert str(dataset.PatientName).startswith("FAKE^")
         assert dataset.PatientID.startswith("FAKE-")
         if any(element.tag.is_private_creator for element in dataset):
-            private.add(name.split("/")[0])
+            private.add(sample(name))
     assert private == {expected.folder for expected in EXPECTED}
 
 
@@ -87,12 +92,13 @@ def test_the_clean_session_holds_four_encodings(
 
 
 def test_files_that_lie_there_already_are_kept_and_named_as_changed(tmp_path: Path) -> None:
-    samples = {"a/1.dcm": b"one", "a/2.dcm": b"two", "b/1.dcm": b"three"}
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "2.dcm").write_bytes(b"mine")
+    samples = {f"{CLEAN_MR}/1.dcm": b"one", f"{CLEAN_MR}/2.dcm": b"two", f"{TO_DEIDENTIFY}/1.dcm": b"three"}
+    mine = tmp_path / CLEAN_MR / "2.dcm"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
     assert write_samples(tmp_path, samples) == 2
-    assert (tmp_path / "a" / "2.dcm").read_bytes() == b"mine"
-    assert changed_sessions(tmp_path, samples) == {"a"}
-    (tmp_path / "b" / "more").write_bytes(b"")
-    assert changed_sessions(tmp_path, samples) == {"a", "b"}
+    assert mine.read_bytes() == b"mine"
+    assert changed_sessions(tmp_path, samples) == {CLEAN_MR}
+    (tmp_path / TO_DEIDENTIFY / "more").write_bytes(b"")
+    assert changed_sessions(tmp_path, samples) == {CLEAN_MR, TO_DEIDENTIFY}
     assert write_samples(tmp_path, samples) == 0
