@@ -24,6 +24,7 @@ _RELATIONSHIP_TYPES = frozenset(
         "SELECTED FROM",
     )
 )  # fmt: skip
+_OF_CONTENT = {_VALUE_TYPE: _VALUE_TYPES, _RELATIONSHIP_TYPE: _RELATIONSHIP_TYPES}
 
 
 def is_grammar(path: tuple[int, ...], value: bytes) -> bool:
@@ -41,11 +42,9 @@ def is_grammar(path: tuple[int, ...], value: bytes) -> bool:
 
 
 def _terms(path: tuple[int, ...]) -> frozenset[str]:
-    if path == (METHOD,) or path == (METHOD_CODES, _CODE_MEANING):
+    if path in ((METHOD,), (METHOD_CODES, _CODE_MEANING)):
         return _methods()
-    return {_VALUE_TYPE: _VALUE_TYPES, _RELATIONSHIP_TYPE: _RELATIONSHIP_TYPES}.get(
-        path[-1] if path else 0, frozenset()
-    )
+    return _OF_CONTENT.get(path[-1], frozenset()) if path else frozenset()
 
 
 @lru_cache(maxsize=1)
