@@ -6,7 +6,6 @@ file's elements (`recipe.py`) and its bytes (`rewriting.py`).
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.pixel_rules import Rules
-from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
+from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
@@ -31,6 +30,7 @@ from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFa
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
+from inbox_pipeline.services.storage import storage_failed, storing
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.fresh import FRESH
@@ -178,10 +178,8 @@ class _Worker:
     def flush(self) -> None:
         """Make the staged bytes durable, then their rows."""
         if self.done:
-            try:
+            with storing():
                 self.staging.sync()
-            except OSError as error:
-                raise storage_failed(error) from None
             if self.linking is not None:
                 link(self.site, self.linking, self.lease.request_id, self.pairs)
             with self.site.catalog.write() as connection:
@@ -243,16 +241,6 @@ def staged_uids(site: Site, request_id: int) -> set[tuple[int, str]]:
             for row in ledger.pending(connection, request_id)
             if row["staged_name"]
         }
-
-
-def storage_failed(error: OSError) -> Unavailable:
-    """Return the error for a storage that does not accept what is written."""
-    if isinstance(error, FileNotFoundError):
-        return LeaseLost("lease_lost", "The staging folder was taken over by another attempt.", "Follow the newer run.")
-    name = errno.errorcode.get(error.errno or 0, "OSError")
-    return Unavailable(
-        "storage_failed", f"The storage did not accept the files ({name}).", "Check disk space and rights, then retry."
-    )
 
 
 def _ended(code: str, detail: str | None = None) -> dict[str, Any]:

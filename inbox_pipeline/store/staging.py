@@ -9,12 +9,14 @@ folder to its own token, after which every later write and rename of the old wor
 
 from __future__ import annotations
 
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
-from inbox_pipeline.store.filesystem import fsync_directory, sync_file_system
+from inbox_pipeline.store.filesystem import fsync_directory, remove_tree, sync_file_system
 
 PART = ".part"
+FORMER = "former"
+GONE = "gone."
 
 
 class Staging:
@@ -46,6 +48,29 @@ class Staging:
         """Return the folder of the request's session `number`."""
         return self.path / f"s{number}"
 
+    def generation_path(self, number: int) -> Path:
+        """Return the folder in which the next generation of an existing session grows."""
+        return self.path / f"g{number}"
+
+    def former_path(self, number: int) -> Path:
+        """Return the folder of the generation that session `number` has replaced."""
+        return self.path / f"{FORMER}{number}"
+
+    def formers(self) -> dict[int, Path]:
+        """Return the generations that have been replaced and not yet been put away, by session number."""
+        return {int(path.name.removeprefix(FORMER)): path for path in self.path.glob(f"{FORMER}[0-9]*")}
+
+    def begin_generation(self, number: int) -> Path:
+        """Return an empty folder for a generation; what an interrupted attempt left there goes.
+
+        Raises:
+            FileNotFoundError: when another attempt has taken the folder over.
+        """
+        path = self.generation_path(number)
+        remove_tree(path)
+        path.mkdir(mode=0o750)
+        return path
+
     def scan_path(self, number: int, scan_label: str) -> Path:
         """Return the folder for a scan's files, created when it is missing.
 
@@ -74,9 +99,20 @@ class Staging:
         sync_file_system(self.path)
 
     def remove(self) -> None:
-        """Delete the folder; done once every session is committed, or the request has ended."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
+        """Delete the folder; done once every session is committed, or the request has ended.
+
+        It is renamed first: what is half deleted is no attempt's to take over.
+        """
+        gone = self.root / f"{GONE}{self.path.name}"
+        with suppress(FileNotFoundError):  # nothing was staged, or somebody else deletes it
+            self.path.rename(gone)
+        remove_tree(gone)
+
+
+def folders(root: Path) -> dict[Path, int]:
+    """Return the staging folders there are, with the number of their request."""
+    names = {path: path.name.removeprefix(GONE).partition(".")[0] for path in root.iterdir()}
+    return {path: int(name) for path, name in names.items() if name.isdigit()}
 
 
 def replace_part(part: Path, final: Path) -> None:

@@ -190,7 +190,9 @@ attempts = sa.Table(
     sa.Column("ended_at", UtcDateTime),
     sa.Column("end_reason", sa.String(64)),
     sa.Column("durable_files", sa.Integer, nullable=False, default=0),
+    sa.Column("died_at", sa.String(64)),
 )
+"""`died_at` is the digest of the path at which the attempt's worker died, if it did at a file."""
 
 request_sessions = sa.Table(
     "request_sessions",
@@ -213,10 +215,11 @@ request_sessions = sa.Table(
     sa.Column("intent_target", sa.Text),
     sa.Column("intent_timestamp", sa.String(32)),
     sa.Column("manifest_digest", sa.String(64)),
+    sa.Column("intent_into", sa.BigInteger),
     sa.Column("session_id", sa.ForeignKey("sessions.id")),
 )
 """The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
-commit (`intent_*`), and where it ended."""
+commit (`intent_*`; `intent_into` is the existing session that a commit gives a new generation), and where it ended."""
 
 ledger = sa.Table(
     "ledger",
