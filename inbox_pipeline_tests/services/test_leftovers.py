@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from inbox_pipeline.services import requests, steps
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.leftovers import remove_leftovers
@@ -25,6 +23,6 @@ def test_only_what_ended_requests_left_goes(site: Site, admin: Account) -> None:
     (staging / "note.txt").write_text("not ours")
     assert remove_leftovers(site) == [ended, 99]
     assert set(staging.iterdir()) == {mine, staging / "note.txt"}
-    assert [list(path.iterdir())[0].name for path in site.settings.trash_path.iterdir()] == ["SCANS"]
+    assert [next(iter(path.iterdir())).name for path in site.settings.trash_path.iterdir()] == ["SCANS"]
     requests.cancel(site, admin, running)
     assert remove_leftovers(site) == []
