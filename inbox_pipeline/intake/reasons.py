@@ -365,6 +365,11 @@ LEDGER = [
             "The second look found in its pixels what may be text.",
             "Look at it, then write a pixel rule that blanks the text, or one that keeps the image, and retry.",
         ),
+        (
+            "kills_worker",
+            "Two workers died while they worked on this file.",
+            "Check the file with a DICOM validator, and the machine's memory, then retry.",
+        ),
     ),
     *_rows(
         "failed",

@@ -53,6 +53,7 @@ REASON_WORDS = {
     "pixel_rule_hold": "held by a pixel rule",
     "pixel_rule_error": "held because a pixel rule cannot be applied",
     "pixels_not_blanked": "held because their pixels could not be blanked",
+    "kills_worker": "held because workers died at them",
     "text_in_pixels": "held because there may be text in their images",
     "unreadable": "that could not be read",
     "source_changed": "that changed while being imported",

@@ -30,7 +30,7 @@ from inbox_pipeline.services.ending import end_request, session_uri
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
-from inbox_pipeline.store.catalog import commits, ledger, merges, projects, requests
+from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 
@@ -157,6 +157,7 @@ def retry(site: Site, account: Account, request_id: int) -> None:
 def reopen(connection: Connection, row: RowMapping) -> None:
     """Make an ended request workable again: its unfinished files pending, its verdict gone."""
     ledger.reopen(connection, row["id"])
+    leases.forget_deaths(connection, row["id"])
     requests.update(
         connection,
         row["id"],

@@ -22,9 +22,9 @@ COMMITTED = ("archived", "prearchived")
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
-    """Return the rows of a request by path digest: id, disposition, staged name, deletion and stat values."""
+    """Return the rows of a request by path digest: id, disposition, reason, staged name, deletion and stat values."""
     columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name, ledger.c.deleted_at)
-    stat = (ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
+    stat = (ledger.c.reason, ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
     query = sa.select(*columns, *stat).where(ledger.c.request_id == request_id)
     return {row["path_digest"]: row for row in connection.execute(query).mappings()}
 

@@ -162,7 +162,6 @@ requests = sa.Table(
     sa.Column("resolution", sa.Text),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
-    sa.Column("fruitless", sa.Integer, nullable=False, default=0),
     sa.Column("lease_token", sa.String(32)),
     sa.Column("lease_until", sa.Float),
     sa.Column("lease_owner", sa.String(128)),
@@ -176,8 +175,7 @@ requests = sa.Table(
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
 the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
-counts of what was proved of the committed files; `fruitless` counts attempts in a row that ended by an expired lease
-with no file made durable."""
+counts of what was proved of the committed files."""
 
 attempts = sa.Table(
     "attempts",
