@@ -132,11 +132,13 @@ class Marker:
     """
 
     def __init__(self, staging: Staging) -> None:
-        self._file = (staging.path / MARK).open("wb", buffering=0)
+        self._path = staging.path / MARK
+        self._file = self._path.open("wb", buffering=0)
 
     def close(self) -> None:
-        """Release the handle."""
+        """Take the mark away: this process has not died."""
         self._file.close()
+        self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> Marker:
         return self
