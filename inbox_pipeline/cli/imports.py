@@ -30,7 +30,7 @@ def absolute(path: str) -> str:
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
 @click.option("--cleanup", is_flag=True, help="Delete source files that are proven archived.")
-@click.option("--overwrite", type=click.Choice(["none", "append", "delete"]), help="Into an existing session.")
+@click.option("--overwrite", type=click.Choice(["none", "append", "delete"]), help="Add to an existing session.")
 @click.option("--wait", is_flag=True, help="Follow the request to its end; the exit code is its outcome.")
 @options.json_option
 @options.home_option

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from inbox_pipeline.intake.merging import ARCHIVED_ALREADY, CONFLICTING
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -19,26 +21,47 @@ class Copy:
     sop_key: str
 
 
-def needing_digests(copies: Iterable[Copy], committed: Mapping[str, str]) -> set[int]:
+NOTHING_ARCHIVED: Mapping[int, str] = {}
+
+
+def needing_digests(
+    copies: Iterable[Copy], committed: Mapping[str, str], archived: Mapping[int, str] = NOTHING_ARCHIVED
+) -> set[int]:
     """Return the rows whose source digest decides something: those that share a UID with another file.
 
     Args:
         copies: the files of the request that are still to be imported.
         committed: source digest by `sop_key` of the instances that this request has committed already.
+        archived: by row, the source digest of the instance of that UID which the session has that the file would join.
     """
     by_uid = _by_uid(copies)
-    return {c.row_id for key, same in by_uid.items() if len(same) > 1 or key in committed for c in same}
+    shared = {c.row_id for key, same in by_uid.items() if len(same) > 1 or key in committed for c in same}
+    return shared | archived.keys()
 
 
-def judge_copies(copies: Iterable[Copy], digests: Mapping[int, str], committed: Mapping[str, str]) -> dict[int, str]:
+def judge_copies(
+    copies: Iterable[Copy],
+    digests: Mapping[int, str],
+    committed: Mapping[str, str],
+    archived: Mapping[int, str] = NOTHING_ARCHIVED,
+    *,
+    replaces: bool = False,
+) -> dict[int, str]:
     """Return the reason for each file that is not imported because of another copy.
 
     The largest group of equal digests wins, at equal size the one with the smallest path in byte order; its smallest
     path is imported, its others are `duplicate_in_request`, all other groups `sop_uid_conflict`. A digest that this
-    request has committed already wins over all.
+    request has committed already wins over all. Before that, what the session has already is `duplicate_archived`, and
+    what conflicts with it does so unless it `replaces` it.
     """
-    verdicts: dict[int, str] = {}
-    for key, same in _by_uid(copies).items():
+    copies = list(copies)
+    verdicts = {
+        c.row_id: ARCHIVED_ALREADY if digests[c.row_id] == archived[c.row_id] else CONFLICTING
+        for c in copies
+        if c.row_id in archived and c.sop_key not in committed
+        if digests[c.row_id] == archived[c.row_id] or not replaces
+    }
+    for key, same in _by_uid(c for c in copies if c.row_id not in verdicts).items():
         if len(same) > 1 or key in committed:
             verdicts.update(_judge_group(same, digests, committed.get(key)))
     return verdicts
@@ -60,7 +83,7 @@ def _judge_group(same: list[Copy], digests: Mapping[int, str], committed: str | 
     for digest, members in groups.items():
         for position, copy in enumerate(members):
             if digest != winner:
-                verdicts[copy.row_id] = "sop_uid_conflict"
+                verdicts[copy.row_id] = CONFLICTING
             elif position or committed:
                 verdicts[copy.row_id] = "duplicate_in_request"
     return verdicts

@@ -174,7 +174,7 @@ REFUSALS = [
         (
             "session_exists",
             "A session with that label or accession id exists already.",
-            "Choose another EXPT_LABEL, or import without one.",
+            "Choose another EXPT_LABEL, import without one, or add overwrite=append.",
         ),
         ("request_active", "The request is still running.", "Wait for it, or cancel it."),
         ("request_final", "The request has ended already.", "Retry it, or file a new one."),
@@ -236,7 +236,7 @@ LEDGER = [
         (
             "session_exists",
             "Waits in the prearchive: the project has a session of that label already.",
-            "Choose another label when archiving, or delete the session.",
+            "Choose another label when archiving, or delete the session; overwrite=append adds to the one there.",
         ),
         (
             "label_taken",
@@ -248,10 +248,26 @@ LEDGER = [
             "Waits in the prearchive: its study holds files of more than one patient.",
             "Find out whose files they are, then archive or delete the session.",
         ),
+        (
+            "study_differs",
+            "Waits in the prearchive: the project's session of that label is of another study.",
+            "Choose another label when archiving, or delete the session.",
+        ),
+        (
+            "subject_differs",
+            "Waits in the prearchive: the project's session of that label is of another subject.",
+            "Find out whose files they are, then archive or delete the session.",
+        ),
+        (
+            "session_damaged",
+            "Waits in the prearchive: the archived session that it would join is not what the catalog says.",
+            "Run `inbox-pipeline verify`, mend that session, then archive this one.",
+        ),
     ),
     *_rows(
         "duplicate",
         ("duplicate_in_request", "The same instance lies in this folder twice, byte for byte.", "Nothing to do."),
+        ("duplicate_archived", "The session that it would join has it already, byte for byte.", "Nothing to do."),
     ),
     *_rows(
         "not_dicom",
@@ -348,6 +364,11 @@ LEDGER = [
             "text_in_pixels",
             "The second look found in its pixels what may be text.",
             "Look at it, then write a pixel rule that blanks the text, or one that keeps the image, and retry.",
+        ),
+        (
+            "kills_worker",
+            "Two workers died while they worked on this file.",
+            "Check the file with a DICOM validator, and the machine's memory, then retry.",
         ),
     ),
     *_rows(

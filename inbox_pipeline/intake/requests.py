@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inbox_pipeline.intake.labels import is_legal
+from inbox_pipeline.intake.merging import NOT_MERGED, Merge
 from inbox_pipeline.intake.reasons import refusal
 
 HANDLER = "inbox"
@@ -17,16 +18,12 @@ ALIASES = {"project": "PROJECT_ID", "subject": "SUBJECT_ID", "experiment": "EXPT
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.zst", ".tar.xz")
 
 DEFAULTS: Mapping[str, frozenset[str]] = {
-    "overwrite": frozenset({"none"}),
-    "overwrite_files": frozenset({"false"}),
     "Direct-Archive": frozenset({"false"}),
     "Custom-Processing": frozenset({"false"}),
     "identifier": frozenset({"dicomobjectidentifier"}),
     "namer": frozenset({"dicomfilenamer"}),
 }
 """Parameters that change what is imported and are not built yet, with the values that change nothing."""
-
-MERGING = frozenset({"append", "delete"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class ImportParameters:
     cleanup: bool
     auto_archive: bool | None
     prevent_anon: bool
-    overwrite: str
+    merge: Merge
     recorded: dict[str, str]
 
 
@@ -54,10 +51,10 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> ImportParameters:
     raw = dict(pairs)
     given = {name: _storable(value) for name, value in raw.items() if name != "import-handler"}
     named = _with_aliases(given)
-    overwrite = named.get("overwrite", "").lower()
+    overwrite = named.get("overwrite", "").strip().lower()
     recorded = {
         **named,
-        "allowSessionMerge": _text(bool(overwrite) and overwrite != "none"),
+        "allowSessionMerge": _text(overwrite not in NOT_MERGED),
         "overrideExceptions": _text(overwrite in {"delete", "override"}),
     }
     return ImportParameters(
@@ -68,7 +65,7 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> ImportParameters:
         cleanup=is_true(named.get("cleanupAfterImport")),
         auto_archive=_wish(named),
         prevent_anon=is_true(named.get("prevent_anon")),
-        overwrite=overwrite,
+        merge=asked_merge(named),
         recorded=recorded,
     )
 
@@ -97,6 +94,16 @@ def refuse_illegal_labels(parameters: ImportParameters) -> None:
         raise refusal("subject_label_illegal")
     if parameters.session_label and not is_legal(parameters.session_label):
         raise refusal("session_label_illegal")
+
+
+def asked_merge(recorded: Mapping[str, str], prearchive_code: int = 0) -> Merge:
+    """Return what a request's parameters, as they are recorded, say about existing sessions.
+
+    Args:
+        recorded: the parameters.
+        prearchive_code: the code of the project.
+    """
+    return Merge.of(recorded.get("overwrite", ""), is_true(recorded.get("overwrite_files")), prearchive_code)
 
 
 def is_archive_file(name: str) -> bool:

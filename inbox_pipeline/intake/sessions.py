@@ -166,19 +166,26 @@ def _scan_labels(group: list[FileFacts]) -> dict[int, str]:
     used: set[str] = set()
     for file in group:
         if file.series_key not in by_series:
-            by_series[file.series_key] = _free_scan_label(file, used)
+            by_series[file.series_key] = free_scan_label(file.scan_label, file.modality, used)
             used.add(same(by_series[file.series_key]))
     return {file.row_id: by_series[file.series_key] for file in group}
 
 
-def _free_scan_label(file: FileFacts, used: set[str]) -> str:
-    if same(file.scan_label) not in used:
-        return file.scan_label
-    kind = _kind(file.modality)
+def free_scan_label(asked: str, modality: str, used: Collection[str]) -> str:
+    """Return the scan id that a series gets: the one that it asks for, or the first free `N-MODk` (contract 2.5).
+
+    Args:
+        asked: the scan id that it asks for.
+        modality: its modality.
+        used: the scan ids that others have, in their compared form.
+    """
+    if same(asked) not in used:
+        return asked
+    kind = _kind(modality)
     k = 1
-    while same(f"{file.scan_label}-{kind}{k}") in used:
+    while same(f"{asked}-{kind}{k}") in used:
         k += 1
-    return f"{file.scan_label}-{kind}{k}"
+    return f"{asked}-{kind}{k}"
 
 
 def _kind(modality: str) -> str:

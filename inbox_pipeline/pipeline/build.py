@@ -7,7 +7,7 @@ import dagster as dg
 
 from inbox_pipeline.pipeline.jobs import import_request
 from inbox_pipeline.pipeline.resources import SiteResource
-from inbox_pipeline.pipeline.schedules import retention, sweeps
+from inbox_pipeline.pipeline.schedules import emptying, retention, sweeps
 from inbox_pipeline.pipeline.sensors import queued_requests, reconcile
 
 
@@ -16,6 +16,6 @@ def build_defs(*, site: SiteResource | None = None) -> dg.Definitions:
     return dg.Definitions(
         jobs=[import_request],
         sensors=[queued_requests, reconcile],
-        schedules=[sweeps, retention],
+        schedules=[sweeps, retention, emptying],
         resources={"site": site or SiteResource()},
     )

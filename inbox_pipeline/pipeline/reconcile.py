@@ -3,12 +3,13 @@
 Belongs here: which run must end, and which request needs a new one. Does not belong here: leases themselves
 (`services/lease.py`, `services/queue.py`) and sensors.
 
-Three rules, each safe to apply twice and in any order:
+Four rules, each safe to apply twice and in any order:
 
 1. A lease that ran out, or whose worker is dead, is given back; its run ends as failed.
 2. A run that nobody works on (seen without a lease for a while) is ended, so that it frees its place in the queue.
 3. A queued request whose run has ended without ever taking the lease gets a new attempt, with a growing pause; if that
    run was cancelled, so is the request.
+4. What a request that has ended left in staging is deleted.
 """
 
 import time
@@ -19,6 +20,7 @@ import dagster as dg
 from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, JOB_NAME, REQUEST_TAG
 from inbox_pipeline.services import queue
 from inbox_pipeline.services.lease import owner_is_dead
+from inbox_pipeline.services.leftovers import remove_leftovers
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases
 
@@ -48,8 +50,8 @@ class Reconciler:
         self.suspects = suspects
 
     def run(self) -> str:
-        """Apply the three rules; return what was done in one line, "" for nothing."""
-        done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost()]
+        """Apply the four rules; return what was done in one line, "" for nothing."""
+        done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
         return " ".join(done)
 
     def give_back_expired(self) -> list[str]:
@@ -91,6 +93,12 @@ class Reconciler:
                 queue.relaunch(self.site, waiting.request_id, waiting.attempt)
                 done.append(f"Request {waiting.request_id}: its run ended before it began, so another follows.")
         return done
+
+    def sweep_staging(self) -> list[str]:
+        """Apply rule 4."""
+        return [
+            f"Request {request_id}: what it left in staging was deleted." for request_id in remove_leftovers(self.site)
+        ]
 
     def _runs_of(self, waiting: queue.Waiting) -> Sequence[dg.DagsterRun]:
         tags = {REQUEST_TAG: str(waiting.request_id), ATTEMPT_TAG: str(waiting.attempt)}

@@ -1,7 +1,7 @@
-"""The schedules: sweeps of the inbox, once a minute, and forgetting old runs, once an hour.
+"""The schedules: sweeps of the inbox, once a minute, forgetting old runs and emptying the trash, once an hour.
 
-Belongs here: the clock. Does not belong here: what a sweep looks at and files (`services/sweeps.py`), and which runs
-go (`retention.py`).
+Belongs here: the clock. Does not belong here: what a sweep looks at and files (`services/sweeps.py`), which runs go
+(`retention.py`), and for how long the trash is kept (`services/trash.py`).
 """
 
 import datetime as dt
@@ -13,6 +13,7 @@ from inbox_pipeline.pipeline.resources import SiteResource
 from inbox_pipeline.pipeline.retention import KEPT, forget_old_runs
 from inbox_pipeline.pipeline.tags import JOB_NAME
 from inbox_pipeline.pipeline.ticks import on_site
+from inbox_pipeline.services import trash
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.sweeps import SweepReport, sweep_all
 
@@ -38,6 +39,23 @@ def retention(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
     """Delete old runs, a few hundred at a time."""
     gone = forget_old_runs(context.instance, dt.datetime.now(dt.UTC))
     return dg.SkipReason(f"{gone} runs older than {KEPT.days} days deleted.")
+
+
+@dg.schedule(
+    job_name=JOB_NAME,
+    cron_schedule="47 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description=f"Deletes what imports into existing sessions replaced more than {trash.KEPT.days} days ago.",
+)
+def emptying(site: SiteResource) -> dg.SkipReason:
+    """Empty the trash of what is old."""
+    return on_site(site, emptied)
+
+
+def emptied(site: Site) -> dg.SkipReason:
+    """Empty the trash of what is old and say how much that was."""
+    gone = trash.empty_trash(site, dt.datetime.now(dt.UTC))
+    return dg.SkipReason(f"{gone} former generations of sessions deleted.")
 
 
 def swept(site: Site) -> dg.SkipReason:

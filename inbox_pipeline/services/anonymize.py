@@ -6,19 +6,20 @@ file's elements (`recipe.py`) and its bytes (`rewriting.py`).
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.pixel_rules import Rules
-from inbox_pipeline.errors import LeaseLost, Rejected, Unavailable
+from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import FRAME_OF_REFERENCE, INSTANCE, SERIES, STUDY
+from inbox_pipeline.services.care import KILLS_WORKER, Care
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
 from inbox_pipeline.services.linking import link
@@ -31,6 +32,7 @@ from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFa
 from inbox_pipeline.services.scripts import StoredScript, active_script, compiled, stored_script, under_basic
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
+from inbox_pipeline.services.storage import storage_failed, storing
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.fresh import FRESH
@@ -45,8 +47,15 @@ _UNSTAGED = {name: value for name, value in FRESH.items() if name not in _PLANNE
 """A row's columns as they were before its file was rewritten; those that scan, validation and commit write stay."""
 
 
-def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], None]) -> None:
+def anonymize(site: Site, lease: Lease, staging: Staging, care: Care, check: Callable[[], None]) -> None:
     """Stage every pending file that belongs to a session.
+
+    Args:
+        site: the site.
+        lease: the attempt's lease on the request.
+        staging: its staging folder.
+        care: for files that are bad for whoever reads them.
+        check: called between files; raises when the work must stop.
 
     Raises:
         Rejected: `script_broken`, `pixel_rules_broken`, `path_gone`.
@@ -68,7 +77,10 @@ def anonymize(site: Site, lease: Lease, staging: Staging, check: Callable[[], No
         worker = _Worker(site, lease, staging, rewriter, recipes, linking=_keeps_links(site, request["project_id"]))
         for row in rows:
             check()
-            worker.take(row)
+            if care.is_deadly(row["path_digest"]):
+                worker.leave(row)
+            else:
+                worker.note(row, care.read(folder, row, partial(worker.staged, row), check))
         worker.flush()
 
 
@@ -172,27 +184,32 @@ class _Worker:
         self.done: list[dict[str, Any]] = []
         self.since = time.monotonic()
 
-    def take(self, row: RowMapping) -> None:
-        """Stage one file, or note why it cannot be."""
-        self.done.append({"row_id": row["id"], **_UNSTAGED, **self._staged(row)})
+    def leave(self, row: RowMapping) -> None:
+        """Note at once that a file is not touched, since that is what this attempt has got further by."""
+        self.note(row, _ended(KILLS_WORKER))
+        self.flush()
+
+    def note(self, row: RowMapping, became: Mapping[str, Any]) -> None:
+        """Remember what became of a file."""
+        self.done.append({"row_id": row["id"], **_UNSTAGED, **became})
         if len(self.done) >= BATCH_FILES or time.monotonic() - self.since > BATCH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Make the staged bytes durable, then their rows."""
         if self.done:
-            try:
+            with storing():
                 self.staging.sync()
-            except OSError as error:
-                raise storage_failed(error) from None
             if self.linking is not None:
                 link(self.site, self.linking, self.lease.request_id, self.pairs)
             with self.site.catalog.write() as connection:
                 ledger.update_rows(connection, self.done)
-                leases.count_durable(connection, self.lease, sum(1 for row in self.done if row["staged_name"]))
+                got_further = sum(1 for row in self.done if row["staged_name"] or row["reason"] == KILLS_WORKER)
+                leases.count_durable(connection, self.lease, got_further)
         self.done, self.since, self.pairs = [], time.monotonic(), Pairs()
 
-    def _staged(self, row: RowMapping) -> dict[str, Any]:
+    def staged(self, row: RowMapping) -> dict[str, Any]:
+        """Stage one file and return what its row says then, or why it cannot be."""
         try:
             scan_path = self.staging.scan_path(row["session_number"], row["scan_label"])
             part = scan_path / f"{row['id']}{PART}"
@@ -246,16 +263,6 @@ def staged_uids(site: Site, request_id: int) -> set[tuple[int, str]]:
             for row in ledger.pending(connection, request_id)
             if row["staged_name"]
         }
-
-
-def storage_failed(error: OSError) -> Unavailable:
-    """Return the error for a storage that does not accept what is written."""
-    if isinstance(error, FileNotFoundError):
-        return LeaseLost("lease_lost", "The staging folder was taken over by another attempt.", "Follow the newer run.")
-    name = errno.errorcode.get(error.errno or 0, "OSError")
-    return Unavailable(
-        "storage_failed", f"The storage did not accept the files ({name}).", "Check disk space and rights, then retry."
-    )
 
 
 def _ended(code: str, detail: str | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from inbox_pipeline.deid.crossfile import Check, FileFacts, judge
 from inbox_pipeline.deid.policy import METHOD_CODES, Policy
 from inbox_pipeline.errors import InboxError, Rejected
 from inbox_pipeline.services import dciodvfy
+from inbox_pipeline.services.care import Care
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.file_facts import look
 from inbox_pipeline.services.policies import PolicyChoice
@@ -49,7 +50,7 @@ class Result(TypedDict):
     unchecked: int
 
 
-def run_checks(site: Site, request_id: int, check: Callable[[], None]) -> list[Result]:
+def run_checks(site: Site, request_id: int, care: Care, check: Callable[[], None]) -> list[Result]:
     """Return the checks of what a request has committed; no value of a file is in them.
 
     A folder that is gone by now undoes nothing: its files count as not looked at.
@@ -64,7 +65,7 @@ def run_checks(site: Site, request_id: int, check: Callable[[], None]) -> list[R
     choice = PolicyChoice.of(request)
     if choice.basic:
         with ExitStack() as stack:
-            files = _Files(site, _opened(request["source_path"], stack), check)
+            files = _Files(site, _opened(request["source_path"], stack), care, check)
             results += _across(files, rows, Policy.of(choice.options))
             results += _conformance(files, rows)
     return results
@@ -86,15 +87,16 @@ def _identifiers(rows: Sequence[RowMapping], held: int) -> Result:
 class _Files:
     """Opens the source and the output of a ledger row."""
 
-    def __init__(self, site: Site, folder: InboxFolder | None, check: Callable[[], None]) -> None:
-        self._folder, self._check = folder, check
+    def __init__(self, site: Site, folder: InboxFolder | None, care: Care, check: Callable[[], None]) -> None:
+        self._folder, self._care, self._check = folder, care, check
         self._roots = {"archived": site.settings.archive_path, "prearchived": site.settings.prearchive_path}
 
     def open(self, row: RowMapping, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
-        """Open both for as long as `stack` lasts. Raises OSError."""
+        """Open both for as long as `stack` lasts. Raises OSError, also for a file at which workers died."""
         self._check()
-        if self._folder is None:
+        if self._folder is None or self._care.is_deadly(row["path_digest"]):
             raise FileNotFoundError
+        stack.enter_context(self._care.at(row["path_digest"]))
         source = stack.enter_context(self._folder.open(row["source_path"]))
         path: Path = self._roots[row["disposition"]] / row["archived_path"]
         return source, stack.enter_context(path.open("rb"))

@@ -48,7 +48,7 @@ def _proven_digests(site: Site, rows: Sequence[RowMapping], check: Callable[[], 
     """Return the source digests whose archived file was read again and matches."""
     proven = set()
     for row in rows:
-        if row["disposition"] == "archived":
+        if row["archived_path"]:
             check()
             path = site.settings.archive_path / row["archived_path"]
             if path.is_file() and file_sha256(path) == row["archived_sha256"]:

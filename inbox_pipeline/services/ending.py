@@ -16,8 +16,18 @@ from inbox_pipeline.store.catalog import commits, leases, ledger, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 
+WORKER_DIED = "lease_expired"
 FRUITLESS_LIMIT = 3
+"""So many attempts in a row may end by the death of their worker without making any file durable."""
+
+SETBACK_LIMIT = 12
+"""So many may end by a transient error of one kind: with their pauses, after about half an hour."""
+
 RETRY_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 300.0
+TURN = "lock_busy"
+"""An attempt that only had to let another request go first counts for nothing."""
+
 CLOSED_BY = {"cancelled": "cancelled"}
 
 
@@ -62,7 +72,6 @@ def end_request(
         cleanup_state=cleanup,
         finished_at=requests.utc_now(),
         cancel_requested=False,
-        fruitless=0,
     )
     leases.release(connection, request_id, verdict.reason)
     commits.release_all(connection, request_id)
@@ -76,27 +85,41 @@ def give_back(connection: Connection, request_id: int, reason: str, stop: tuple[
     """Queue the next attempt of a request whose attempt ended without a verdict, or end it after too many.
 
     An attempt counts against the limit only if it made no file durable. Returns `queued` or `failed`.
+
+    Args:
+        connection: a writing transaction.
+        request_id: the request.
+        reason: why the attempt ended; the request shows it while it waits.
+        stop: how the request ends when the limit is reached.
     """
     row = requests.get(connection, request_id)
     if row is None:
         return "failed"
-    fruitless = 0 if leases.durable_files(connection, request_id, row["attempt"]) else row["fruitless"] + 1
-    if fruitless >= FRUITLESS_LIMIT:
+    leases.release(connection, request_id, reason)
+    alike = leases.ended_alike(connection, request_id, reason)
+    if reason != TURN and alike >= (FRUITLESS_LIMIT if reason == WORKER_DIED else SETBACK_LIMIT):
         end_request(connection, request_id, stop)
         return "failed"
-    leases.release(connection, request_id, reason)
-    queued_at = now_seconds(connection) + RETRY_PAUSE_SECONDS * fruitless * (reason != "lease_expired")
+    queued_at = now_seconds(connection) + pause_before(reason, alike)
     requests.update(
         connection,
         request_id,
         status="Queued",
         phase="queued",
         attempt=row["attempt"] + 1,
-        fruitless=fruitless,
+        reason=reason,
         queued_at=queued_at,
         dagster_run_id=None,
     )
     return "queued"
+
+
+def pause_before(reason: str, alike: int) -> float:
+    """Return the seconds before the next attempt, after so many that ended alike: none if only the worker died."""
+    if reason == WORKER_DIED:
+        return 0.0
+    doubled = 0 if reason == TURN else max(alike - 1, 0)
+    return min(LONGEST_PAUSE_SECONDS, RETRY_PAUSE_SECONDS * 2.0**doubled)
 
 
 def reached(site: Site, request_id: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import read_header
-from inbox_pipeline.intake.copies import Copy, judge_copies, needing_digests
+from inbox_pipeline.intake.copies import NOTHING_ARCHIVED, Copy, judge_copies, needing_digests
 from inbox_pipeline.intake.sessions import Destination, FileFacts, PlannedSession, plan_sessions
 from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
 
@@ -23,11 +23,26 @@ Row: TypeAlias = Union["RowMapping", Mapping[str, Any]]
 
 
 def judge(
-    folder: InboxFolder, rows: Sequence[Row], committed: Mapping[str, str], check: Callable[[], None]
+    folder: InboxFolder,
+    rows: Sequence[Row],
+    committed: Mapping[str, str],
+    check: Callable[[], None],
+    archived: Mapping[int, str] = NOTHING_ARCHIVED,
+    *,
+    replaces: bool = False,
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the reason of each file that is no longer imported, and the digests that were read to decide."""
+    """Return the reason of each file that is no longer imported, and the digests that were read to decide.
+
+    Args:
+        folder: the requested folder.
+        rows: the files that are still to be imported.
+        committed: source digest by `sop_key` of what this request has committed.
+        check: called between files.
+        archived: by row, the source digest of the instance of that UID which the session has that the file would join.
+        replaces: whether a file replaces such an instance.
+    """
     copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in rows]
-    wanted = needing_digests(copies, committed)
+    wanted = needing_digests(copies, committed, archived)
     digests: dict[int, str] = {}
     unread: dict[int, str] = {}
     for copy in copies:
@@ -39,7 +54,7 @@ def judge(
             except OSError:
                 unread[copy.row_id] = "unreadable"
     readable = [copy for copy in copies if copy.row_id not in unread]
-    return judge_copies(readable, digests, committed) | unread, digests
+    return judge_copies(readable, digests, committed, archived, replaces=replaces) | unread, digests
 
 
 def plan_rows(folder: InboxFolder, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ from inbox_pipeline.store.catalog import leases, requests
 from inbox_pipeline.store.catalog.leases import Lease
 
 RENEWALS_PER_LEASE = 6
+LOOK_SECONDS = 0.25
 
 
 class Keeper:
@@ -52,6 +54,18 @@ class Keeper:
         """
         if self._end is not None:
             raise self._end
+
+    def wait(self, seconds: float) -> None:
+        """Let some time pass.
+
+        Raises:
+            LeaseLost, Cancelled: as `check`, within a quarter of a second.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, LOOK_SECONDS))
+        self.check()
 
     def _renew(self) -> None:
         pause = self.site.settings.lease_seconds / RENEWALS_PER_LEASE

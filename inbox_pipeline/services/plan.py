@@ -34,7 +34,12 @@ def plan(
     pairs = [("path", path), ("PROJECT_ID", project), ("SUBJECT_ID", subject or ""), ("EXPT_LABEL", session or "")]
     asked = read_parameters(pairs)
     real_path, project_id = accept(site, account, asked)
-    request = {"project_id": project_id, "auto_archive": asked.auto_archive}
+    request = {
+        "id": None,
+        "project_id": project_id,
+        "auto_archive": asked.auto_archive,
+        "parameters": asked.recorded,
+    }
     with site.catalog.read() as connection:
         destination = destination_of(connection, request, 1)
         project_row = projects.get_project(connection, project_id)

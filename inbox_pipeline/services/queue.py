@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.intake.requests import overlaps
-from inbox_pipeline.services.ending import FRUITLESS_LIMIT, give_back
+from inbox_pipeline.services.ending import FRUITLESS_LIMIT, WORKER_DIED, give_back
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.requests import cancel_row
 from inbox_pipeline.services.site import Site
@@ -74,7 +74,7 @@ def requeue(site: Site, item: Expired) -> str:
             return "held"
         if leases.held(connection, row) and not owner_is_dead(row["lease_owner"]):
             return "held"
-        return give_back(connection, item.request_id, "lease_expired", ("worker_died", {"count": FRUITLESS_LIMIT}))
+        return give_back(connection, item.request_id, WORKER_DIED, ("worker_died", {"count": FRUITLESS_LIMIT}))
 
 
 def queued_since(site: Site) -> list[Waiting]:

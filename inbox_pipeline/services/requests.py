@@ -19,7 +19,6 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.intake.requests import (
-    MERGING,
     ImportParameters,
     is_archive_file,
     read_parameters,
@@ -31,7 +30,7 @@ from inbox_pipeline.services.ending import end_request, session_uri
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
-from inbox_pipeline.store.catalog import commits, ledger, projects, requests
+from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 
@@ -158,6 +157,7 @@ def retry(site: Site, account: Account, request_id: int) -> None:
 def reopen(connection: Connection, row: RowMapping) -> None:
     """Make an ended request workable again: its unfinished files pending, its verdict gone."""
     ledger.reopen(connection, row["id"])
+    leases.forget_deaths(connection, row["id"])
     requests.update(
         connection,
         row["id"],
@@ -250,11 +250,14 @@ def _refuse_folder(real_path: bytes) -> None:
 
 
 def _refuse_taken_label(site: Site, project_id: str, asked: ImportParameters) -> None:
-    """Contract 1.2, step 9."""
-    if asked.session_label and asked.overwrite not in MERGING:
-        with site.catalog.read() as connection:
-            if commits.label_exists(connection, project_id, asked.session_label):
-                raise refusal("session_exists")
+    """Contract 1.2, step 9; a session that may be added to refuses nothing."""
+    if not asked.session_label:
+        return
+    with site.catalog.read() as connection:
+        taken = commits.label_exists(connection, project_id, asked.session_label)
+        joins = asked.merge.allowed and merges.archived_session(connection, project_id, asked.session_label)
+    if taken and not joins:
+        raise refusal("session_exists")
 
 
 def _insert(
@@ -273,6 +276,7 @@ def _insert(
         if first is not None:
             return Filed(first, existing=True)
         subject = commits.find_subject(connection, project_id, asked.subject_label) if asked.subject_label else None
+        joined = merges.archived_session(connection, project_id, asked.session_label) if asked.session_label else None
         values = {
             "username": account.login,
             "source": source,
@@ -281,7 +285,7 @@ def _insert(
             "same_key": same_key,
             "project_id": project_id,
             "subject_label": subject["label"] if subject else asked.subject_label,
-            "session_label": asked.session_label,
+            "session_label": joined["label"] if joined else asked.session_label,
             "only_listed": bool(only),
             "auto_archive": asked.auto_archive,
             "prevent_anon": asked.prevent_anon,

@@ -7,26 +7,35 @@ and the walk itself (`store/inbox.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.services.care import KILLS_WORKER, Care
 from inbox_pipeline.services.examine import Asked, ended, entries, examine, open_folder
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.store.catalog import ledger, requests
+from inbox_pipeline.store.catalog import leases, ledger, requests
+from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.fresh import FRESH
+from inbox_pipeline.store.inbox import Entry, InboxFolder
 
 
-def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
+def scan(site: Site, lease: Lease, care: Care, check: Callable[[], None]) -> None:
     """Fill the ledger of a request; a file that has been staged or committed keeps its row.
 
     Args:
+        site: the site.
+        lease: the attempt's lease on the request.
+        care: for files that are bad for whoever reads them.
         check: called between files; raises when the work must stop.
 
     Raises:
         Rejected: `path_gone`.
     """
+    request_id = lease.request_id
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
         known = ledger.known_paths(connection, request_id)
@@ -46,14 +55,28 @@ def scan(site: Site, request_id: int, check: Callable[[], None]) -> None:
             found.add(digest)
             old = known.get(digest)
             if old is None:
-                fresh.append({"request_id": request_id, "path_digest": digest, **examine(folder, entry, asked)})
+                seen = _examined(folder, entry, asked, care, check)
+                fresh.append({"request_id": request_id, "path_digest": digest, **seen})
             elif old["disposition"] not in ledger.COMMITTED and not old["staged_name"]:
-                again.append({"row_id": old["id"], "deleted_at": None, **examine(folder, entry, asked)})
+                seen = _examined(folder, entry, asked, care, check)
+                again.append({"row_id": old["id"], "deleted_at": None, **seen})
+            else:
+                continue
             if len(fresh) + len(again) >= ledger.BATCH:
                 _write(site, fresh, again)
+            if seen["reason"] == KILLS_WORKER and (old is None or old["reason"] != KILLS_WORKER):
+                _write(site, fresh, again, lease)
     again_gone = [_gone(old) for digest, old in known.items() if digest not in found and _open(old)]
     _write(site, fresh, again)
     _write(site, [], again_gone)
+
+
+def _examined(folder: InboxFolder, entry: Entry, asked: Asked, care: Care, check: Callable[[], None]) -> dict[str, Any]:
+    """Look at one entry, unless it kills workers."""
+    named = {"source_path": entry.source_path, "path_digest": requests.path_digest(entry.source_path)}
+    if care.is_deadly(requests.path_digest(entry.source_path)):
+        return examine(folder, replace(entry, kind=KILLS_WORKER), asked)
+    return care.read(folder, named, partial(examine, folder, entry, asked), check)
 
 
 def _open(old: Any) -> bool:
@@ -65,9 +88,12 @@ def _gone(old: Any) -> dict[str, Any]:
     return {"row_id": old["id"], "deleted_at": None, **FRESH, **ended("source_vanished")}
 
 
-def _write(site: Site, fresh: list[dict[str, Any]], again: list[dict[str, Any]]) -> None:
+def _write(site: Site, fresh: list[dict[str, Any]], again: list[dict[str, Any]], found: Lease | None = None) -> None:
+    """Write rows; with a lease, its attempt has got further than those that died: a file is out of the way."""
     with site.catalog.write() as connection:
         ledger.insert(connection, fresh)
         ledger.update_rows(connection, again)
+        if found is not None:
+            leases.count_durable(connection, found, 1)
     fresh.clear()
     again.clear()

@@ -20,20 +20,25 @@ from inbox_pipeline.intake.reasons import ending
 from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.services.accounts import get_account, is_owner, may_edit
 from inbox_pipeline.services.anonymize import anonymize
+from inbox_pipeline.services.care import Care
 from inbox_pipeline.services.checks import Result, run_checks
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
-from inbox_pipeline.services.ending import end_request, give_back, reached
+from inbox_pipeline.services.ending import TURN, end_request, give_back, reached
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.storage import storing
 from inbox_pipeline.services.validate import validate
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
 STEPS = ("scan", "validate", "anonymize", "archive")
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds to wait for what is away, before the attempt is given back and its worker free for others."""
+
 STATUS = {"scan": "Trawling", "validate": "Trawling", "anonymize": "Importing", "archive": "Importing"}
 
 
@@ -61,7 +66,7 @@ def run_step(site: Site, request_id: int, step: str, *, run_id: str) -> StepRepo
     began = time.monotonic()
     with hold(site, request_id, run_id) as keeper:
         try:
-            sentence = _advance(site, keeper, step)
+            sentence = _patiently(site, keeper, step)
         except LeaseLost:
             raise
         except Cancelled:
@@ -77,11 +82,30 @@ def run_step(site: Site, request_id: int, step: str, *, run_id: str) -> StepRepo
     return _report(site, request_id, step, sentence, time.monotonic() - began)
 
 
+def _patiently(site: Site, keeper: Keeper, step: str) -> str:
+    """Run the steps up to `step`; after a transient error, go on where it happened after a pause, a few times.
+
+    Raises:
+        Unavailable: it did not go away.
+    """
+    for pause in PAUSES:
+        try:
+            return _advance(site, keeper, step)
+        except LeaseLost:
+            raise
+        except Unavailable as error:
+            if error.code == TURN:
+                raise
+        keeper.wait(pause)
+    return _advance(site, keeper, step)
+
+
 def _advance(site: Site, keeper: Keeper, step: str) -> str:
     """Run the steps up to `step` that are not done yet, and return what the last one says."""
     request_id = keeper.lease.request_id
     staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
-    staging.take_over()
+    with storing():
+        _take_over(site, staging)
     keeper.check()
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
@@ -97,10 +121,20 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     return sentence
 
 
-def _scan(site: Site, keeper: Keeper, _staging: Staging) -> str:
+def _take_over(site: Site, staging: Staging) -> None:
+    """Take the staging folder over, and note first at which file an older attempt died."""
+    marks = staging.marks()
+    with site.catalog.write() as connection:
+        for token, path_digest in marks.items():
+            leases.note_death(connection, staging.request_id, token, path_digest)
+    staging.take_over()
+
+
+def _scan(site: Site, keeper: Keeper, staging: Staging) -> str:
     require_rights(site, keeper.lease.request_id)
     keep_policy(site, keeper.lease)
-    scan(site, keeper.lease.request_id, keeper.check)
+    with Care(site, staging) as care:
+        scan(site, keeper.lease, care, keeper.check)
     totals = reached(site, keeper.lease.request_id)
     with site.catalog.write() as connection:
         size = ledger.total_bytes(connection, keeper.lease.request_id)
@@ -152,7 +186,8 @@ def _validate(site: Site, keeper: Keeper, _staging: Staging) -> str:
 
 
 def _anonymize(site: Site, keeper: Keeper, staging: Staging) -> str:
-    anonymize(site, keeper.lease, staging, keeper.check)
+    with Care(site, staging) as care:
+        anonymize(site, keeper.lease, staging, care, keeper.check)
     files = reached(site, keeper.lease.request_id).get("pending", 0)
     return f"{files:,} files anonymized and staged."
 
@@ -161,21 +196,24 @@ def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
     request_id = keeper.lease.request_id
     commit_sessions(site, keeper.lease, staging, keeper.check)
     _note(site, keeper, status="Processed", phase="cleanup")
-    _prove(site, keeper)
+    _prove(site, keeper, staging)
     cleanup = clean_up(site, request_id, _lease_only(keeper))
-    staging.remove()
+    with storing():
+        staging.remove()
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=len(STEPS)):
             raise lost(request_id)
         return end_request(connection, request_id, None, cleanup).sentence
 
 
-def _prove(site: Site, keeper: Keeper) -> None:
+def _prove(site: Site, keeper: Keeper, staging: Staging) -> None:
     """Check what was committed, once: a later attempt may find sources cleaned up."""
     with site.catalog.read() as connection:
         row = requests.get(connection, keeper.lease.request_id)
     if row is not None and row["checks"] is None:
-        _note(site, keeper, checks=run_checks(site, keeper.lease.request_id, _lease_only(keeper)))
+        with Care(site, staging) as care:
+            checks = run_checks(site, keeper.lease.request_id, care, _lease_only(keeper))
+        _note(site, keeper, checks=checks)
 
 
 _RUN: dict[str, Callable[[Site, Keeper, Staging], str]] = {
@@ -233,7 +271,8 @@ def _fault(error: Exception) -> Rejected:
 def _give_back(site: Site, keeper: Keeper, error: InboxError) -> None:
     with site.catalog.write() as connection:
         if leases.update_held(connection, keeper.lease, phase="queued"):
-            give_back(connection, keeper.lease.request_id, error.code, ("storage_failed", {"error": error.code}))
+            stop = ("storage_failed", {"error": error.data.get("error", error.code)})
+            give_back(connection, keeper.lease.request_id, error.code, stop)
 
 
 def _report(site: Site, request_id: int, step: str, sentence: str, seconds: float) -> StepReport:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import (
     Destination,
@@ -19,8 +20,10 @@ from inbox_pipeline.intake.sessions import (
     studies_under_one_label,
 )
 from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
+from inbox_pipeline.services.destination import may_join, merge_of
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.grouping import Row, facts, judge, plan_rows
+from inbox_pipeline.services.present import Present, present_in
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, ledger, projects, requests
 
@@ -39,18 +42,22 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
         numbers = [
             planned["number"]
             for planned in requests.planned_sessions(connection, request_id)
-            if planned["intent_token"]
+            if planned["intent_token"] or planned["session_id"]
         ]
         destination = destination_of(connection, request, max(numbers, default=0) + 1)
-    if request is None:
-        raise Rejected("request_not_found", "The request is gone.", "")
+        if request is None:
+            raise Rejected("request_not_found", "The request is gone.", "")
+        merge = merge_of(connection, request)
+        present = present_in(connection, request, rows)
     _refuse_one_label(site, request_id, rows, request["session_label"])
     with open_folder(request["source_path"]) as folder:
-        verdicts, digests = judge(folder, rows, committed, check)
+        known = {row_id: instance["source_sha256"] for row_id, instance in present.instances.items()}
+        verdicts, digests = judge(folder, rows, committed, check, known, replaces=merge.replaces)
         verdicts |= concerned(given_away, rows)
-        kept = [row for row in rows if row["id"] not in verdicts]
+        kept = [row for row in rows if verdicts.get(row["id"], ARCHIVED_ALREADY) == ARCHIVED_ALREADY]
         sessions = plan_rows(folder, kept, destination)
-    _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions)
+    present.name_subjects(sessions)
+    _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions, present)
 
 
 def destination_of(connection: Connection, request: Row | None, first_number: int) -> Destination:
@@ -62,7 +69,9 @@ def destination_of(connection: Connection, request: Row | None, first_number: in
     project = projects.get_project(connection, request["project_id"]) if request else None
     if request is None or project is None:
         raise Rejected("project_gone", "The destination project no longer exists.", "File a new request.")
-    labels = commits.archived_labels(connection, project["id"])
+    merge = merge_of(connection, request)
+    existing = commits.archived_sessions(connection, project["id"])
+    labels = {session["label_key"] for session in existing if not may_join(merge, session, request)}
     return Destination(project["prearchive_code"], request["auto_archive"], labels, first_number)
 
 
@@ -87,9 +96,14 @@ def _write(
     verdicts: Mapping[int, str],
     digests: Mapping[int, str],
     sessions: Sequence[PlannedSession],
+    present: Present,
 ) -> None:
     placed = {row_id: (session.number, scan) for session in sessions for row_id, scan in session.scans.items()}
-    changes = [_change(row, verdicts.get(row["id"]), digests.get(row["id"]), placed.get(row["id"])) for row in rows]
+    changes = [
+        _change(row, verdicts.get(row["id"]), digests.get(row["id"]), placed.get(row["id"]))
+        | present.place(row, verdicts.get(row["id"]))
+        for row in rows
+    ]
     planned = [_plan_row(request_id, project_id, session) for session in sessions]
     for start in range(0, len(changes), ledger.BATCH):
         with site.catalog.write() as connection:

@@ -54,7 +54,7 @@ class Verification:
 def verify(site: Site, project_id: str | None = None) -> Verification:
     """Compare the archive and prearchive with the catalog, of one project or of all (None); nothing is changed.
 
-    Sessions that are being committed meanwhile are left out.
+    Sessions that are being committed meanwhile, or given a new generation, are left out.
 
     Raises:
         Rejected: `project_not_found`.
@@ -69,7 +69,10 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
     for session in known:
         tree = "archive" if session["state"] == ARCHIVED else "prearchive"
         seen[tree].discard(session["path"])
-        _compare_session(site, session, tree, result)
+        found = _compare_session(site, session, tree, result)
+        with site.catalog.read() as connection:
+            if found and holdings.unchanged(connection, session):
+                result.differences += found
     for tree, paths in seen.items():
         result.differences += [Difference("session_unknown", tree, path) for path in sorted(paths - coming)]
     return result
@@ -91,12 +94,11 @@ def _session_folders(root: Path, project: str | None) -> Iterator[str]:
         level = [child for child in children if child.is_dir() and not child.is_symlink()]
 
 
-def _compare_session(site: Site, session: RowMapping, tree: str, result: Verification) -> None:
+def _compare_session(site: Site, session: RowMapping, tree: str, result: Verification) -> list[Difference]:
     folder = _roots(site)[tree] / session["path"]
     result.sessions += 1
     if not folder.is_dir() or folder.is_symlink():
-        result.differences.append(Difference("session_missing", tree, session["path"]))
-        return
+        return [Difference("session_missing", tree, session["path"])]
     with site.catalog.read() as connection:
         digests = holdings.instance_digests(connection, session["id"])
     catalogs = _catalog_names(digests)
@@ -112,7 +114,7 @@ def _compare_session(site: Site, session: RowMapping, tree: str, result: Verific
     found += [Difference("file_missing", tree, f"{session['path']}/{name}") for name in missing]
     if not found and manifest_digest(read.items()) != session["manifest_digest"]:
         found.append(Difference("catalog_xml_changed", tree, session["path"]))
-    result.differences += found
+    return found
 
 
 def _compare_file(

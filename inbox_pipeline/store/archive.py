@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from inbox_pipeline.store import filesystem
 from inbox_pipeline.store.filesystem import fsync_directory, make_directories
 
 ARC_FOLDER = "arc001"
@@ -53,6 +54,16 @@ def scan_catalog_name(scan_label: str) -> str:
     return f"scan_{scan_label}_catalog.xml"
 
 
+def file_path(scan_label: str, name: str) -> str:
+    """Return where a scan's file lies, relative to the session."""
+    return f"SCANS/{scan_label}/DICOM/{name}"
+
+
+def scan_catalog_path(scan_label: str) -> str:
+    """Return where a scan's catalog XML lies, relative to the session."""
+    return file_path(scan_label, scan_catalog_name(scan_label))
+
+
 def scan_catalog(series_uid: str, entries: Iterable[CatalogEntry]) -> bytes:
     """Return the catalog XML of a scan's DICOM resource; equal inputs give equal bytes."""
     ET.register_namespace("cat", _CATALOG_NAMESPACE)
@@ -78,6 +89,11 @@ def read_manifest(session_path: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(session_path.rglob("*")):
         if path.is_file():
             yield str(path.relative_to(session_path)), file_sha256(path)
+
+
+def holds(session_path: Path, digest: str) -> bool:
+    """Return whether a session is there and its files, read from the disk, have that manifest's digest."""
+    return session_path.exists() and manifest_digest(read_manifest(session_path)) == digest
 
 
 def file_sha256(path: Path) -> str:
@@ -107,6 +123,45 @@ def show_session(staged: Path, root: Path, target: str) -> None:
     staged.rename(final)
     fsync_directory(final.parent)
     fsync_directory(staged.parent)
+
+
+def exchange_session(generation: Path, final: Path, former: Path) -> None:
+    """Put a new generation in a session's place and the one that was there at `former` (commit step 3, merging).
+
+    Where the file system cannot exchange two names, the session is away for an instant between two renames; the
+    intent, which is durable by then, is their journal, and the same call goes on between them. After an exchange,
+    `put_aside` goes on.
+
+    Raises:
+        FileNotFoundError: when another attempt has taken the staging folder over.
+    """
+    if not former.exists():
+        if filesystem.exchange(generation, final):
+            fsync_directory(final.parent)
+            fsync_directory(generation.parent)
+            put_aside(generation, former)
+            return
+        final.rename(former)
+        fsync_directory(former.parent)
+        fsync_directory(final.parent)
+    generation.rename(final)
+    fsync_directory(final.parent)
+    fsync_directory(generation.parent)
+
+
+def put_aside(generation: Path, former: Path) -> None:
+    """Name what an exchange brought back from a session's place by what it is now."""
+    generation.rename(former)
+    fsync_directory(former.parent)
+
+
+def file_sizes(session_path: Path) -> dict[str, int]:
+    """Return the size in bytes of all that lies in a session and is no folder, by relative name; -1 for a link."""
+    found = {}
+    for path in session_path.rglob("*"):
+        if path.is_symlink() or not path.is_dir():
+            found[str(path.relative_to(session_path))] = -1 if path.is_symlink() else path.stat().st_size
+    return found
 
 
 def _attributes(entry: CatalogEntry) -> dict[str, str]:

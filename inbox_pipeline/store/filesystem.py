@@ -1,18 +1,25 @@
 """Facts about file systems, and the calls that make bytes durable.
 
-Belongs here: fsync of files and directories, syncfs, which file system a path lies on. Does not belong here: the layout
-of the inbox, staging or archive.
+Belongs here: fsync of files and directories, syncfs, hard links, the exchange of two names, which file system a path
+lies on. Does not belong here: the layout of the inbox, staging or archive.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import shutil
 from pathlib import Path
 
 NETWORK_TYPES = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "fuse.sshfs", "fuse.glusterfs"}
 )
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
+_CANNOT_LINK = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 def existing_parent(path: Path) -> Path:
@@ -85,3 +92,45 @@ def make_directories(path: Path, *, above: Path) -> None:
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)
         fsync_directory(directory.parent)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two existing names change places in one instant; return False where system or file system cannot.
+
+    `renameat2(2)` with RENAME_EXCHANGE; neither name is made durable.
+
+    Raises:
+        OSError: for any other reason, such as a name that is gone.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder with all that is in it, whoever else does the same at the same time."""
+    while path.exists():
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file a second name, with the folders above it; where that cannot be, a copy.
+
+    Neither name may be written in place from then on.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        shutil.copyfile(source, target)

@@ -1,7 +1,7 @@
 """Staging: where a request's sessions grow until they are renamed whole into the archive or prearchive.
 
-Belongs here: the folder of a request and token, its `.part` files, fencing by rename. Does not belong here: the archive
-tree (`archive.py`), and who holds the lease (`catalog/leases.py`).
+Belongs here: the folder of a request and token, its `.part` files, fencing by rename, the mark of the file that is
+being worked on. Does not belong here: the archive tree (`archive.py`), and who holds the lease (`catalog/leases.py`).
 
 The folder `staging/<request>.<token>/` belongs to the attempt that holds the token. A new attempt first renames the old
 folder to its own token, after which every later write and rename of the old worker fails.
@@ -9,12 +9,19 @@ folder to its own token, after which every later write and rename of the old wor
 
 from __future__ import annotations
 
-import shutil
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inbox_pipeline.store.filesystem import fsync_directory, sync_file_system
+from inbox_pipeline.store.filesystem import fsync_directory, remove_tree, sync_file_system
 
 PART = ".part"
+FORMER = "former"
+GONE = "gone."
+MARK = "working-on"
+MARK_LENGTH = 64
+"""A mark is the digest of a path: 64 hexadecimal digits."""
 
 
 class Staging:
@@ -39,12 +46,45 @@ class Staging:
         if not self.path.exists():
             self.path.mkdir(mode=0o750)
         fsync_directory(self.root)
+        (self.path / MARK).unlink(missing_ok=True)
         for part in self.path.rglob(f"*{PART}"):
             part.unlink()
+
+    def marks(self) -> dict[str, str]:
+        """Return, by their tokens, the marks that older attempts left: each died at that file."""
+        found = {}
+        for older in sorted(self.root.glob(f"{self.request_id}.*")):
+            mark = _read_mark(older / MARK) if older != self.path else ""
+            if mark:
+                found[older.name.partition(".")[2]] = mark
+        return found
 
     def session_path(self, number: int) -> Path:
         """Return the folder of the request's session `number`."""
         return self.path / f"s{number}"
+
+    def generation_path(self, number: int) -> Path:
+        """Return the folder in which the next generation of an existing session grows."""
+        return self.path / f"g{number}"
+
+    def former_path(self, number: int) -> Path:
+        """Return the folder of the generation that session `number` has replaced."""
+        return self.path / f"{FORMER}{number}"
+
+    def formers(self) -> dict[int, Path]:
+        """Return the generations that have been replaced and not yet been put away, by session number."""
+        return {int(path.name.removeprefix(FORMER)): path for path in self.path.glob(f"{FORMER}[0-9]*")}
+
+    def begin_generation(self, number: int) -> Path:
+        """Return an empty folder for a generation; what an interrupted attempt left there goes.
+
+        Raises:
+            FileNotFoundError: when another attempt has taken the folder over.
+        """
+        path = self.generation_path(number)
+        remove_tree(path)
+        path.mkdir(mode=0o750)
+        return path
 
     def scan_path(self, number: int, scan_label: str) -> Path:
         """Return the folder for a scan's files, created when it is missing.
@@ -74,9 +114,64 @@ class Staging:
         sync_file_system(self.path)
 
     def remove(self) -> None:
-        """Delete the folder; done once every session is committed, or the request has ended."""
-        if self.path.exists():
-            shutil.rmtree(self.path)
+        """Delete the folder; done once every session is committed, or the request has ended.
+
+        It is renamed first: what is half deleted is no attempt's to take over.
+        """
+        gone = self.root / f"{GONE}{self.path.name}"
+        with suppress(FileNotFoundError):  # nothing was staged, or somebody else deletes it
+            self.path.rename(gone)
+        remove_tree(gone)
+
+
+class Marker:
+    """Says which file is being worked on, for whoever finds out that this process died at it.
+
+    The mark is one small write into an open file, never synced: it outlives the process, not the machine, whose own
+    end says nothing against a file.
+    """
+
+    def __init__(self, staging: Staging) -> None:
+        self._path = staging.path / MARK
+        self._file = self._path.open("wb", buffering=0)
+
+    def close(self) -> None:
+        """Take the mark away: this process has not died."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Marker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def at(self, path_digest: str) -> Iterator[None]:
+        """Mark a file while the body works on it."""
+        self._write(path_digest)
+        try:
+            yield
+        finally:
+            self._write("")
+
+    def _write(self, mark: str) -> None:
+        os.pwrite(self._file.fileno(), mark.ljust(MARK_LENGTH).encode(), 0)
+
+
+def _read_mark(path: Path) -> str:
+    """Return what a marker left, "" if it was at no file or the mark cannot be made out."""
+    try:
+        mark = path.read_bytes().decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return ""
+    return mark if len(mark) == MARK_LENGTH and mark.isalnum() else ""
+
+
+def folders(root: Path) -> dict[Path, int]:
+    """Return the staging folders there are, with the number of their request."""
+    names = {path: path.name.removeprefix(GONE).partition(".")[0] for path in root.iterdir()}
+    return {path: int(name) for path, name in names.items() if name.isdigit()}
 
 
 def replace_part(part: Path, final: Path) -> None:

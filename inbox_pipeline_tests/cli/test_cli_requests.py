@@ -182,7 +182,6 @@ def test_refusals_are_seven_with_the_servers_own_sentence_and_code(run: Run, sit
         (("import", folder / "gone", "--project", "P"), "path_not_found"),
         (("import", "/etc", "--project", "P"), "path_outside_inbox"),
         (("import", folder, "--project", "X"), "project_denied"),
-        (("import", folder, "--project", "P", "--overwrite", "append"), "not_supported"),
         (("import", folder, "--project", "P", "--session", "a/b"), "session_label_illegal"),
         (("plan", folder / "gone", "--project", "P"), "path_not_found"),
         (("status", "99"), "request_not_found"),

@@ -9,6 +9,7 @@ import dagster as dg
 
 from inbox_pipeline.pipeline import schedules
 from inbox_pipeline.pipeline.jobs import import_request
+from inbox_pipeline.pipeline.resources import SiteResource
 from inbox_pipeline.pipeline.retention import KEPT, forget_old_runs
 
 STATUS = dg.DagsterRunStatus
@@ -37,3 +38,9 @@ def test_the_schedule_says_how_many_went(tmp_path: Path) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, dg.build_schedule_context(instance) as context:
         answer = schedules.retention(context)
     assert answer.skip_message == "0 runs older than 30 days deleted."
+
+
+def test_the_trash_is_emptied_on_a_schedule(resource: SiteResource) -> None:
+    with dg.build_schedule_context(resources={"site": resource}) as context:
+        answer = schedules.emptying(context)
+    assert answer.skip_message == "0 former generations of sessions deleted."

@@ -12,9 +12,11 @@ from pydicom import Dataset
 
 from inbox_pipeline.services import dciodvfy, projects, scripts, steps
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.care import Care
 from inbox_pipeline.services.checks import SENTENCES, Result, run_checks
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import requests as rows_of
+from inbox_pipeline.store.staging import Staging
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.identifying import PLANTED, basic, visit
 from inbox_pipeline_tests.services.importing import imported
@@ -43,7 +45,12 @@ def request_id(site: Site, admin: Account) -> int:
 
 
 def checks(site: Site, request_id: int) -> dict[str, Result]:
-    return {result["name"]: result for result in run_checks(site, request_id, nothing)}
+    staging = Staging(site.settings.staging_path, request_id, "checks")
+    staging.take_over()
+    with Care(site, staging) as care:
+        found = run_checks(site, request_id, care, nothing)
+    staging.remove()
+    return {result["name"]: result for result in found}
 
 
 def kept(site: Site, request_id: int) -> list[Result]:

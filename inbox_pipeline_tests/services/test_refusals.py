@@ -49,7 +49,7 @@ def test_the_refusals_come_in_the_order_of_the_contract(site: Site, admin: Accou
     bad = {"EXPT_LABEL": "a b", "SUBJECT_ID": "a/b", "prearchive_code": "1"}
     assert refused(site, admin, **bad) == "prearchive_code_without_project"
     bad["project"] = "NOPE"
-    assert refused(site, admin, **bad, overwrite="append") == "not_supported"
+    assert refused(site, admin, **bad, identifier="other") == "not_supported"
     assert refused(site, admin, **bad) == "path_missing"
     assert refused(site, admin, **bad, path=str(outside)) == "path_outside_inbox"
     assert refused(site, admin, **bad, path="relative/path") == "path_outside_inbox"
@@ -73,9 +73,6 @@ def test_the_refusals_come_in_the_order_of_the_contract(site: Site, admin: Accou
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("overwrite", "append"),
-        ("overwrite", "delete"),
-        ("overwrite_files", "true"),
         ("Direct__Archive", "true"),
         ("Custom__Processing", "true"),
         ("identifier", "other"),

@@ -13,14 +13,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.catalog.engine import insert_if_absent, now_seconds
 from inbox_pipeline.store.catalog.requests import utc_now
-from inbox_pipeline.store.catalog.schema import instances, request_sessions, scans, session_locks, sessions, subjects
+from inbox_pipeline.store.catalog.schema import (
+    instances,
+    request_sessions,
+    requests,
+    scans,
+    session_locks,
+    sessions,
+    subjects,
+)
 
 
-def archived_labels(connection: Connection, project_id: str) -> set[str]:
-    """Return the labels of a project's archived sessions, in their compared form."""
-    query = sa.select(sessions.c.label_key).where(sessions.c.project_id == project_id, sessions.c.state == "ARCHIVED")
-    return set(connection.execute(query).scalars())
+def archived_sessions(connection: Connection, project_id: str) -> Sequence[RowMapping]:
+    """Return a project's archived sessions: id, path, label in its compared form, subject, the request that made it."""
+    named = (sessions.c.id, sessions.c.path, sessions.c.label_key, sessions.c.subject_label, sessions.c.request_id)
+    query = sa.select(*named).where(sessions.c.project_id == project_id, sessions.c.state == "ARCHIVED")
+    return connection.execute(query).mappings().all()
 
 
 def label_exists(connection: Connection, project_id: str, label: str) -> bool:
@@ -44,13 +54,31 @@ def timestamp_taken(connection: Connection, project_id: str, timestamp: str) -> 
 
 
 def take_lock(connection: Connection, project_id: str, label: str, request_id: int) -> bool:
-    """Take the lock on (project, session label) for a request; return whether it has it."""
+    """Take the lock on (project, session label) for a request; return whether it has it.
+
+    A lock whose owner has no live lease and no intent under that label is taken over: what that owner had begun to
+    build is its own, and it takes the lock anew before it goes on.
+    """
     key = {"project_id": project_id, "label_key": label.casefold()}
-    here = (session_locks.c.project_id == key["project_id"]) & (session_locks.c.label_key == key["label_key"])
-    owner = connection.execute(sa.select(session_locks.c.request_id).where(here)).scalar_one_or_none()
-    if owner is None:
-        connection.execute(sa.insert(session_locks).values(**key, request_id=request_id))
-    return owner in (None, request_id)
+    insert_if_absent(connection, session_locks, {**key, "request_id": request_id})
+    here = (session_locks.c.project_id == project_id) & (session_locks.c.label_key == key["label_key"])
+    owner = connection.execute(sa.select(session_locks.c.request_id).where(here)).scalar_one()
+    if owner != request_id and _is_abandoned(connection, owner, project_id, key["label_key"]):
+        mine = sa.update(session_locks).where(here, session_locks.c.request_id == owner).values(request_id=request_id)
+        return connection.execute(mine).rowcount == 1
+    return bool(owner == request_id)
+
+
+def _is_abandoned(connection: Connection, request_id: int, project_id: str, label_key: str) -> bool:
+    live = sa.select(requests.c.id).where(requests.c.id == request_id, requests.c.lease_until > now_seconds(connection))
+    plans = sa.select(request_sessions.c.session_label).where(
+        request_sessions.c.request_id == request_id,
+        request_sessions.c.project_id == project_id,
+        request_sessions.c.intent_token.is_not(None),
+        request_sessions.c.session_id.is_(None),
+    )
+    intended = {label.casefold() for label in connection.execute(plans).scalars()}
+    return label_key not in intended and connection.execute(live).first() is None
 
 
 def release_lock(connection: Connection, project_id: str, label: str, request_id: int) -> None:
@@ -86,11 +114,9 @@ def subject_for(connection: Connection, project_id: str, label: str) -> RowMappi
         number = site_store.next_number(connection, "last_subject")
         prefix = site_store.get_value(connection, "site_prefix", "INBOX")
         row = {"accession": f"{prefix}_S{number:05d}", "project_id": project_id, "label": label}
-        connection.execute(
-            sa.insert(subjects).values(**row, label_key=label.casefold(), created_at=utc_now()),
-        )
+        insert_if_absent(connection, subjects, {**row, "label_key": label.casefold(), "created_at": utc_now()})
         found = find_subject(connection, project_id, label)
-        assert found is not None  # noqa: S101 - inserted above, in the same transaction
+        assert found is not None  # noqa: S101 - inserted above, by this transaction or one that went before
     return found
 
 
@@ -116,7 +142,6 @@ def insert_scan(connection: Connection, values: Mapping[str, Any], files: Sequen
     )
 
 
-def session_paths(connection: Connection, session_ids: Sequence[int]) -> dict[int, RowMapping]:
-    """Return sessions by id."""
-    query = sa.select(sessions).where(sessions.c.id.in_(session_ids))
-    return {row["id"]: row for row in connection.execute(query).mappings()}
+def session(connection: Connection, session_id: int) -> RowMapping:
+    """Return a session that exists."""
+    return connection.execute(sa.select(sessions).where(sessions.c.id == session_id)).mappings().one()

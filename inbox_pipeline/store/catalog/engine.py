@@ -6,13 +6,14 @@ not belong here: any query on a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
 from inbox_pipeline.errors import Rejected, Unavailable
@@ -111,6 +112,12 @@ def now_seconds(connection: Connection) -> float:
     else:
         statement = sa.text("SELECT extract(epoch FROM clock_timestamp())")
     return float(connection.execute(statement).scalar_one())
+
+
+def insert_if_absent(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Add a row unless one with an equal key is there, also when another transaction adds one at the same moment."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(table).values(dict(row)).on_conflict_do_nothing())
 
 
 def refuse_network_file(path: Path) -> None:

@@ -26,8 +26,15 @@ def instance_digests(connection: Connection, session_id: int) -> dict[str, str]:
     return {row.path: row.sha256 for row in connection.execute(query)}
 
 
+def unchanged(connection: Connection, session: RowMapping) -> bool:
+    """Return whether a session is still in the generation of its row, and no commit is about to give it another."""
+    query = sa.select(sessions.c.manifest_digest).where(sessions.c.id == session["id"])
+    digest = connection.execute(query).scalar_one_or_none()
+    return digest == session["manifest_digest"] and session["path"] not in coming_targets(connection)
+
+
 def coming_targets(connection: Connection) -> set[str]:
-    """Return the places at which a commit is about to show a session."""
+    """Return the places at which a commit is about to show a session or a new generation of one."""
     coming = request_sessions.c.intent_token.is_not(None) & request_sessions.c.session_id.is_(None)
     query = sa.select(request_sessions.c.intent_target).where(coming)
     return {str(target) for target in connection.execute(query).scalars()}

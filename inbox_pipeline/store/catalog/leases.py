@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -78,14 +79,31 @@ def count_durable(connection: Connection, lease: Lease, files: int) -> None:
     connection.execute(sa.update(attempts).where(here).values(durable_files=attempts.c.durable_files + files))
 
 
-def durable_files(connection: Connection, request_id: int, attempt: int) -> int:
-    """Return how many files an attempt has made durable."""
-    here = (attempts.c.request_id == request_id) & (attempts.c.attempt == attempt)
-    return int(
-        connection.execute(
-            sa.select(sa.func.coalesce(sa.func.sum(attempts.c.durable_files), 0)).where(here)
-        ).scalar_one()
-    )
+def note_death(connection: Connection, request_id: int, token: str, path_digest: str) -> None:
+    """Note at which file the worker of an attempt died; noting it again changes nothing."""
+    here = (attempts.c.request_id == request_id) & (attempts.c.token == token)
+    connection.execute(sa.update(attempts).where(here).values(died_at=path_digest))
+
+
+def deadly_files(connection: Connection, request_id: int, deaths: int) -> set[str]:
+    """Return the path digests of the files at which that many workers or more have died."""
+    here = (attempts.c.request_id == request_id) & attempts.c.died_at.is_not(None)
+    query = sa.select(attempts.c.died_at).where(here).group_by(attempts.c.died_at)
+    return set(connection.execute(query.having(sa.func.count() >= deaths)).scalars())
+
+
+def forget_deaths(connection: Connection, request_id: int) -> None:
+    """Give every file of a request another chance."""
+    connection.execute(sa.update(attempts).where(attempts.c.request_id == request_id).values(died_at=None))
+
+
+def ended_alike(connection: Connection, request_id: int, end_reason: str) -> int:
+    """Return how many of the latest attempts in a row ended for a reason and made no file durable."""
+    ended = attempts.c.ended_at.is_not(None) & (attempts.c.request_id == request_id)
+    query = sa.select(attempts.c.end_reason, attempts.c.durable_files).where(ended)
+    rows = connection.execute(query.order_by(attempts.c.attempt.desc())).all()
+    alike = takewhile(lambda row: row.end_reason == end_reason and not row.durable_files, rows)
+    return sum(1 for _ in alike)
 
 
 def release(connection: Connection, request_id: int, end_reason: str) -> None:

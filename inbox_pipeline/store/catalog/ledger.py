@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
 from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
@@ -21,9 +22,9 @@ COMMITTED = ("archived", "prearchived")
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
-    """Return the rows of a request by path digest: id, disposition, staged name, deletion and stat values."""
+    """Return the rows of a request by path digest: id, disposition, reason, staged name, deletion and stat values."""
     columns = (ledger.c.id, ledger.c.path_digest, ledger.c.disposition, ledger.c.staged_name, ledger.c.deleted_at)
-    stat = (ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
+    stat = (ledger.c.reason, ledger.c.bytes, ledger.c.mtime_ns, ledger.c.inode, ledger.c.source_path)
     query = sa.select(*columns, *stat).where(ledger.c.request_id == request_id)
     return {row["path_digest"]: row for row in connection.execute(query).mappings()}
 
@@ -134,6 +135,13 @@ def commonest_loss(connection: Connection, request_id: int, session_number: int)
     return connection.execute(query.limit(1)).scalar_one_or_none()
 
 
+def has_reason(connection: Connection, request_id: int, session_number: int, reason: str) -> bool:
+    """Return whether any file of one of a request's sessions has a reason."""
+    here = (ledger.c.request_id == request_id) & (ledger.c.session_number == session_number)
+    found = sa.select(ledger.c.id).where(here, ledger.c.reason == reason).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def series_table(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     """Return a row per session and scan: files, source bytes, written bytes, dispositions; no header text."""
     by = (ledger.c.session_number, ledger.c.scan_label, ledger.c.modality, ledger.c.disposition)
@@ -164,12 +172,9 @@ def reopen(connection: Connection, request_id: int) -> int:
 
 
 def deletable(connection: Connection, request_id: int) -> Sequence[RowMapping]:
-    """Return the rows whose sources cleanup may look at: archived, and duplicates of what the request archived."""
-    archived = (
-        sa.select(ledger.c.sop_key)
-        .where(ledger.c.request_id == request_id, ledger.c.disposition == "archived")
-        .scalar_subquery()
-    )
+    """Return the rows whose sources cleanup may look at: archived, and duplicates of what is archived."""
+    found = (ledger.c.disposition == "archived") | (ledger.c.reason == ARCHIVED_ALREADY)
+    archived = sa.select(ledger.c.sop_key).where(ledger.c.request_id == request_id, found).scalar_subquery()
     here = (ledger.c.request_id == request_id) & ledger.c.deleted_at.is_(None)
     wanted = (ledger.c.disposition == "archived") | (
         (ledger.c.disposition == "duplicate") & ledger.c.sop_key.in_(archived)

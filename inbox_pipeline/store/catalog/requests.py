@@ -101,8 +101,8 @@ def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMap
 
 def replace_plan(connection: Connection, request_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
     """Replace the sessions that a request has planned but not yet begun to commit."""
-    open_plan = (request_sessions.c.request_id == request_id) & request_sessions.c.intent_token.is_(None)
-    connection.execute(sa.delete(request_sessions).where(open_plan))
+    untouched = request_sessions.c.intent_token.is_(None) & request_sessions.c.session_id.is_(None)
+    connection.execute(sa.delete(request_sessions).where(request_sessions.c.request_id == request_id, untouched))
     if rows:
         connection.execute(sa.insert(request_sessions), list(rows))
 

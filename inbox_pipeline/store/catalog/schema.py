@@ -162,7 +162,6 @@ requests = sa.Table(
     sa.Column("resolution", sa.Text),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
-    sa.Column("fruitless", sa.Integer, nullable=False, default=0),
     sa.Column("lease_token", sa.String(32)),
     sa.Column("lease_until", sa.Float),
     sa.Column("lease_owner", sa.String(128)),
@@ -176,8 +175,7 @@ requests = sa.Table(
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
 the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
-counts of what was proved of the committed files; `fruitless` counts attempts in a row that ended by an expired lease
-with no file made durable."""
+counts of what was proved of the committed files."""
 
 attempts = sa.Table(
     "attempts",
@@ -190,7 +188,9 @@ attempts = sa.Table(
     sa.Column("ended_at", UtcDateTime),
     sa.Column("end_reason", sa.String(64)),
     sa.Column("durable_files", sa.Integer, nullable=False, default=0),
+    sa.Column("died_at", sa.String(64)),
 )
+"""`died_at` is the digest of the path at which the attempt's worker died, if it did at a file."""
 
 request_sessions = sa.Table(
     "request_sessions",
@@ -213,10 +213,11 @@ request_sessions = sa.Table(
     sa.Column("intent_target", sa.Text),
     sa.Column("intent_timestamp", sa.String(32)),
     sa.Column("manifest_digest", sa.String(64)),
+    sa.Column("intent_into", sa.BigInteger),
     sa.Column("session_id", sa.ForeignKey("sessions.id")),
 )
 """The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
-commit (`intent_*`), and where it ended."""
+commit (`intent_*`; `intent_into` is the existing session that a commit gives a new generation), and where it ended."""
 
 ledger = sa.Table(
     "ledger",

@@ -1,0 +1,28 @@
+"""What a dead process leaves in staging goes once its request has ended, and not before."""
+
+from __future__ import annotations
+
+from inbox_pipeline.services import requests, steps
+from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.leftovers import remove_leftovers
+from inbox_pipeline.services.site import Site
+from inbox_pipeline_tests.data_for_tests import session_folder
+from inbox_pipeline_tests.services.importing import file, imported
+
+
+def test_only_what_ended_requests_left_goes(site: Site, admin: Account) -> None:
+    staging = site.settings.staging_path
+    ended = imported(site, admin, session_folder(site.settings.inbox_path / "P" / "a"))["id"]
+    running = file(site, admin, session_folder(site.settings.inbox_path / "P" / "b", study=2))
+    steps.run_step(site, running, "anonymize", run_id="run")
+    (mine,) = staging.iterdir()
+    former = staging / f"{ended}.aa" / "former1" / "SCANS"
+    former.mkdir(parents=True)
+    (staging / f"gone.{ended}.bb" / "s1").mkdir(parents=True)
+    (staging / "gone.99.cc").mkdir()
+    (staging / "note.txt").write_text("not ours")
+    assert remove_leftovers(site) == [ended, 99]
+    assert set(staging.iterdir()) == {mine, staging / "note.txt"}
+    assert [next(iter(path.iterdir())).name for path in site.settings.trash_path.iterdir()] == ["SCANS"]
+    requests.cancel(site, admin, running)
+    assert remove_leftovers(site) == []
