@@ -274,6 +274,11 @@ LEDGER = [
         ("unparsable", "The file claims to be DICOM but cannot be read.", "Copy it again from its origin and retry."),
         ("missing_uid", "SOP Class, SOP Instance, Study or Series Instance UID is missing.", "Repair the header."),
         (
+            "uid_invalid",
+            "One of its UIDs, or its transfer syntax, is no UID: digits and dots, at most 64.",
+            "Repair the header.",
+        ),
+        (
             "sop_uid_conflict",
             "Another file has the same SOP Instance UID and other contents.",
             "Find out which one is right and import it alone.",

@@ -33,6 +33,7 @@ REASON_WORDS = {
     "truncated": "truncated",
     "unparsable": "unreadable as DICOM",
     "missing_uid": "without a required UID",
+    "uid_invalid": "with a UID that is none",
     "sop_uid_conflict": "with a conflicting SOP Instance UID",
     "link_leaves_folder": "links out of the folder",
     "link_broken": "broken links",

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
+from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.identify import Identity, identify
 from inbox_pipeline.intake.labels import scan_label
@@ -98,15 +99,29 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
         header = read_header(stream, size=entry.size)
     except NotReadable as error:
         return ended(_CODES.get(error.code, error.code))
-    uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    if not all(uids):
-        return ended("missing_uid")
+    fault = _uid_fault(header, cleaned=asked.profile is not None)
+    if fault:
+        return ended(fault)
     identity = identify(header, asked.subject_label, asked.session_label)
     if asked.profile is None:
         return _facts(header, identity, asked.secret)
     given_away = identifies(identity, header, stream, entry.size, asked.profile)
     facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
     return facts | (ended(GIVEN_AWAY) if given_away else {})
+
+
+def _uid_fault(header: Header, *, cleaned: bool) -> str | None:
+    """Return why an instance cannot be filed by its UIDs, or None.
+
+    A SOP Class UID that somebody blanked is the one that the file meta information names (PS3.10 section 7.1), unless
+    the file is to be cleaned: what that does depends on the class, which the data set itself must then tell.
+    """
+    blanked = header.sop_class_uid == "" and not cleaned
+    sop_class_uid = header.media_storage_sop_class_uid if blanked else header.sop_class_uid
+    uids = (sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
+    if not all(uids):
+        return "missing_uid"
+    return None if all(is_uid(uid) for uid in (header.transfer_syntax_uid, *uids)) else "uid_invalid"
 
 
 def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]:

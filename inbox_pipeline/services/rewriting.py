@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
+from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.recipe import Editor, Recipe, Trace
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from inbox_pipeline.script.references import NewUid
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _READ_BYTES = 1 << 20
 Result = TypeVar("Result")
 
@@ -235,8 +234,7 @@ def _identified(written: Written) -> Written:
 
 def can_be_filed(result: Rewritten) -> bool:
     """Return whether what was written has the UIDs by which files are filed."""
-    named = _UID.fullmatch(result.sop_instance_uid or "") is not None
-    return named and bool(result.study_instance_uid and result.series_instance_uid)
+    return is_uid(result.sop_instance_uid) and bool(result.study_instance_uid and result.series_instance_uid)
 
 
 def _require_same(stream: BinaryIO, source: Source) -> None:
