@@ -100,7 +100,7 @@ def refuse_illegal_labels(parameters: ImportParameters) -> None:
 
 
 def is_archive_file(name: str) -> bool:
-    """Return whether a file's name is that of an archive that a later release will open."""
+    """Return whether a file's name is that of an archive, which is opened as if it were a folder."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
