@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cancel": ("imports:cancel", "Cancel an import request."),
     "retry": ("imports:retry", "Import again what an ended request did not archive."),
     "verify": ("files:verify", "Re-read the archive and compare it with the catalog, both ways."),
-    "anonymize": ("files:anonymize", "Anonymize a folder without a server."),
+    "anonymize": ("files:anonymize", "Anonymize a folder or an archive file without a server."),
     "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),
     "pixels": ("pixels:pixels", "Check, convert and try out device rules for pixels."),
     "user": ("users:user", "Create and change users."),

@@ -87,9 +87,10 @@ def anonymize(
     report: Path | None,
     jobs: int,
 ) -> None:
-    """Anonymize a folder without a server.
+    """Anonymize a folder or an archive file without a server.
 
-    Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read. The exit code is the outcome.
+    Writes OUT/<subject>/<session>/<scan>/<new SOP Instance UID>.dcm; IN is only read, and an archive file is never
+    unpacked to a disk. The exit code is the outcome.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads would keep helpers from being copies
     from inbox_pipeline.services import anonymize_folder as service  # noqa: PLC0415 - loads pydicom

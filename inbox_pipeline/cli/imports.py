@@ -16,7 +16,9 @@ import click
 from inbox_pipeline.cli import exits, options
 from inbox_pipeline.cli.follow import follow
 
-PATH_HELP = "PATH is a folder under the inbox, on the server; a relative one starts at the working directory."
+PATH_HELP = (
+    "PATH is a folder or archive file under the inbox, on the server; a relative one starts at the working directory."
+)
 
 
 def absolute(path: str) -> str:

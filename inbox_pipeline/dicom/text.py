@@ -3,8 +3,12 @@
 Belongs here: decoding that never fails. Does not belong here: which element is decoded.
 """
 
+import re
+from typing import TypeGuard
+
 from inbox_pipeline.dicom.quiet import quiet
 
+_UID = re.compile(r"[0-9][0-9.]{0,63}")
 _ESCAPE = 0x1B
 _PADDING = " \0"
 _TEXT_DELIMITERS = frozenset(b"\r\n\t\f\\")
@@ -14,6 +18,14 @@ _NAME_DELIMITERS = _TEXT_DELIMITERS | frozenset(b"^=")
 def ascii_text(value: bytes) -> str:
     """Text of the default repertoire with padding stripped; other bytes become U+FFFD."""
     return value.decode("ascii", "replace").strip(_PADDING)
+
+
+def is_uid(text: str | None) -> TypeGuard[str]:
+    """Whether a text can pass for one UID (PS3.5 section 9.1): at most 64 digits and dots, a digit first.
+
+    Empty components, leading zeros and a dot at the end are let pass: scanners write them, and they do no harm.
+    """
+    return text is not None and _UID.fullmatch(text) is not None
 
 
 def decode(value: bytes, charset: bytes, *, name: bool = False) -> str:

@@ -104,11 +104,19 @@ REFUSALS = [
         ),
         (
             "archive_file_not_supported",
-            "The path is an archive file, which cannot be imported yet.",
-            "Unpack it under the inbox and import the folder.",
+            "An archive file of this kind cannot be opened by this installation.",
+            'Install the extra "zstd" for .tar.zst, or unpack it under the inbox and import the folder.',
         ),
-        ("path_not_a_folder", "The path is a file, not a folder.", "Give the folder that holds the session."),
-        ("folder_unreadable", "The folder cannot be read by the server.", "Let the server's user read it."),
+        (
+            "path_not_a_folder",
+            "The path is a file, neither a folder nor an archive file.",
+            "Give the folder that holds the session, or a .zip, .tar, .tgz, .tar.gz, .tar.zst or .tar.xz.",
+        ),
+        (
+            "folder_unreadable",
+            "The server cannot read the folder or archive file.",
+            "Let the server's user read it.",
+        ),
         ("folder_empty", "The folder is empty.", "Wait until the files have been copied, then import it again."),
         ("parameter_invalid", "The parameter {name} cannot be used.", "Correct it."),
         ("request_malformed", "The request cannot be read.", "Check its query and body against docs/http-api.md."),
@@ -278,6 +286,11 @@ LEDGER = [
         ("os_litter", "A file that an operating system leaves behind.", "Nothing to do."),
         ("link_inside", "A link to something in the same folder, which is imported itself.", "Nothing to do."),
         ("special_file", "Not a regular file (socket, pipe or device).", "Remove it."),
+        (
+            "archive_not_opened",
+            "An archive file within what was imported; only the one that a request names is opened.",
+            "Import it by itself, or unpack it.",
+        ),
     ),
     *_rows(
         "excluded",
@@ -290,6 +303,11 @@ LEDGER = [
         ("unparsable", "The file claims to be DICOM but cannot be read.", "Copy it again from its origin and retry."),
         ("missing_uid", "SOP Class, SOP Instance, Study or Series Instance UID is missing.", "Repair the header."),
         (
+            "uid_invalid",
+            "One of its UIDs, or its transfer syntax, is no UID: digits and dots, at most 64.",
+            "Repair the header.",
+        ),
+        (
             "sop_uid_conflict",
             "Another file has the same SOP Instance UID and other contents.",
             "Find out which one is right and import it alone.",
@@ -300,6 +318,34 @@ LEDGER = [
             "several_studies_one_label",
             "An explicit session label was given for files of several studies.",
             "Import each study's folder by itself, or leave EXPT_LABEL out.",
+        ),
+        ("member_link", "A link in an archive file.", "Pack the file itself, not a link to it."),
+        (
+            "member_name_unsafe",
+            "Its name in the archive file is absolute, leads out by '..' or a link, or is too long or too deep.",
+            "Find out who packed it and why, then pack it anew.",
+        ),
+        ("member_encrypted", "It is encrypted in the archive file.", "Pack it without a password."),
+        (
+            "member_unsupported",
+            "It is packed by a method that is not supported.",
+            "Pack it with the usual method of zip (deflate), or as .tar.gz.",
+        ),
+        ("member_too_large", "It is larger than a member of an archive file may be (2 GiB).", "Unpack it by hand."),
+        (
+            "member_damaged",
+            "It cannot be unpacked whole: it is cut, or its checksum is wrong.",
+            "Copy the archive file again from its origin and retry.",
+        ),
+        (
+            "archive_damaged",
+            "The archive file cannot be read to its end; what was found before it is listed.",
+            "Copy the archive file again from its origin and retry.",
+        ),
+        (
+            "archive_over_limits",
+            "The archive file holds more than is unpacked: too many members, or far more bytes than its own.",
+            "See docs/http-api.md for the limits; unpack it by hand if it is what it should be.",
         ),
         ("deleted_in_review", "Its prearchive session was deleted by a reviewer.", "Import it again if needed."),
     ),
@@ -339,6 +385,11 @@ LEDGER = [
             "burned_in_risk",
             "Its kind often shows a name or a face in the image, and no rule says that this one is clean.",
             "Look at it, then write a pixel rule for the device (docs/pixels.md), or let the policy pass this kind.",
+        ),
+        (
+            "took_too_long",
+            "Working on it took longer than is allowed for one file of its size.",
+            "Look at what is special about it; if storage was slow, retry.",
         ),
         (
             "document_not_cleaned",

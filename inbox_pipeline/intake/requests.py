@@ -107,7 +107,7 @@ def asked_merge(recorded: Mapping[str, str], prearchive_code: int = 0) -> Merge:
 
 
 def is_archive_file(name: str) -> bool:
-    """Return whether a file's name is that of an archive that a later release will open."""
+    """Return whether a file's name is that of an archive, which is opened as if it were a folder."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
 
 

@@ -36,7 +36,7 @@ from inbox_pipeline.services.storage import storage_failed, storing
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.fresh import FRESH
-from inbox_pipeline.store.inbox import InboxFolder
+from inbox_pipeline.store.inbox import Requested
 from inbox_pipeline.store.staging import PART, Staging, replace_part
 
 BATCH_FILES = 500
@@ -75,7 +75,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, care: Care, check: Cal
     with open_folder(request["source_path"]) as folder:
         rewriter = rewriter_for(site, request, folder, recipes)
         worker = _Worker(site, lease, staging, rewriter, recipes, linking=_keeps_links(site, request["project_id"]))
-        for row in rows:
+        for row in folder.in_order(rows):
             check()
             if care.is_deadly(row["path_digest"]):
                 worker.leave(row)
@@ -143,7 +143,7 @@ def _scripts_of(site: Site, plan: RowMapping, scopes: Sequence[str | None], *, b
     return stored
 
 
-def rewriter_for(site: Site, request: RowMapping, folder: InboxFolder, recipes: Mapping[int, Recipe]) -> Rewriter:
+def rewriter_for(site: Site, request: RowMapping, folder: Requested, recipes: Mapping[int, Recipe]) -> Rewriter:
     """Return what rewrites the files of a request, references included."""
     key = site.secret.subkey(PURPOSE, request["project_id"])
     rewriter = Rewriter(folder, key)

@@ -1,4 +1,4 @@
-"""The anonymize step alone: a folder in, a folder out, no server and no catalog.
+"""The anonymize step alone: a folder or archive file in, a folder out, no server and no catalog.
 
 Belongs here: the order of the work (scan and plan in memory, rewrite, report). Does not belong here: the decisions,
 which are those of an import, and the terminal (`cli`).
@@ -25,7 +25,7 @@ from inbox_pipeline.intake.requests import ImportParameters
 from inbox_pipeline.intake.sessions import PlannedSession
 from inbox_pipeline.intake.verdict import REASON_WORDS, SessionEnd, judge
 from inbox_pipeline.services.compiling import check_script
-from inbox_pipeline.services.examine import entries, open_folder
+from inbox_pipeline.services.examine import entries, is_packed, open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
@@ -129,7 +129,7 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
 
     Raises:
         Rejected: `script_invalid`, `path_not_found`, `path_not_a_folder`, `folders_overlap`, `subject_label_illegal`,
-            `session_label_illegal`.
+            `session_label_illegal`, `archive_file_not_supported`.
         Unavailable: `storage_failed`, when the target cannot be written.
     """
     scripts = [check_script(text) for text in order.scripts]
@@ -147,7 +147,7 @@ def _asked(order: Order) -> ImportParameters:
     """Check paths and labels."""
     if not order.source.exists():
         raise refusal("path_not_found")
-    if not order.source.is_dir():
+    if not order.source.is_dir() and not is_packed(_real(order.source)):
         raise refusal("path_not_a_folder")
     source, target = order.source.resolve(), order.target.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):
@@ -241,7 +241,9 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
 
 def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
     if jobs == 1:
-        return map(FolderWorker(share).stage, share.tasks)
+        worker = FolderWorker(share)
+        stack.callback(worker.close)
+        return map(worker.stage, share.tasks)
     pool = stack.enter_context(ProcessPoolExecutor(jobs, helpers_context(), start, (share,)))
     stack.callback(pool.shutdown, cancel_futures=True)
     chunk = max(1, min(LARGEST_CHUNK, len(share.tasks) // (CHUNKS_PER_JOB * jobs)))

@@ -15,7 +15,7 @@ from inbox_pipeline.services.grouping import Row
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import TRANSIENT
 from inbox_pipeline.store.catalog import leases
-from inbox_pipeline.store.inbox import UNREADABLE, InboxFolder
+from inbox_pipeline.store.inbox import UNREADABLE, Requested
 from inbox_pipeline.store.staging import Marker, Staging
 
 KILLS_WORKER = "kills_worker"
@@ -53,7 +53,7 @@ class Care:
         return self._marker.at(path_digest)
 
     def read(
-        self, folder: InboxFolder, row: Row, work: Callable[[], dict[str, Any]], check: Callable[[], None]
+        self, folder: Requested, row: Row, work: Callable[[], dict[str, Any]], check: Callable[[], None]
     ) -> dict[str, Any]:
         """Work on one source, marked, and again if it could not be read and may be readable in a moment.
 
@@ -76,7 +76,7 @@ class Care:
         return became
 
 
-def _is_transient(folder: InboxFolder, source_path: bytes) -> bool:
+def _is_transient(folder: Requested, source_path: bytes) -> bool:
     """Return whether a source that could not be read opens now, or fails to by a transient error."""
     try:
         with folder.open(source_path):

@@ -27,7 +27,7 @@ from inbox_pipeline.services.file_facts import look
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import ledger, requests
-from inbox_pipeline.store.inbox import InboxFolder
+from inbox_pipeline.store.inbox import Requested
 
 ACROSS_FILES = 5_000
 """So many files of a request are compared with their sources; of a larger one, files at equal distances in path order.
@@ -71,10 +71,11 @@ def run_checks(site: Site, request_id: int, care: Care, check: Callable[[], None
     return results
 
 
-def _opened(source_path: bytes, stack: ExitStack) -> InboxFolder | None:
+def _opened(source_path: bytes, stack: ExitStack) -> Requested | None:
     """Open a request's folder for as long as `stack` lasts; None if it is gone."""
     try:
-        return stack.enter_context(open_folder(source_path))
+        folder: Requested = open_folder(source_path)
+        return stack.enter_context(folder)
     except Rejected:
         return None
 
@@ -87,7 +88,7 @@ def _identifiers(rows: Sequence[RowMapping], held: int) -> Result:
 class _Files:
     """Opens the source and the output of a ledger row."""
 
-    def __init__(self, site: Site, folder: InboxFolder | None, care: Care, check: Callable[[], None]) -> None:
+    def __init__(self, site: Site, folder: Requested | None, care: Care, check: Callable[[], None]) -> None:
         self._folder, self._care, self._check = folder, care, check
         self._roots = {"archived": site.settings.archive_path, "prearchived": site.settings.prearchive_path}
 

@@ -5,16 +5,17 @@ Belongs here: the proof before each deletion. Does not belong here: how a file i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.engine import RowMapping
 
-from inbox_pipeline.errors import Rejected
-from inbox_pipeline.services.examine import open_folder
+from inbox_pipeline.services.examine import is_packed
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.archive import file_sha256
 from inbox_pipeline.store.catalog import ledger, requests
 from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
+from inbox_pipeline.store.inbox_archive import InboxArchive
 
 BATCH = 200
 
@@ -25,7 +26,7 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
     A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
     again and matches its digest, and the source is still byte for byte what was imported. `done`: nothing that was
     archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted, or
-    the requested folder was taken away.
+    the requested folder was taken away. An archive file goes as a whole, or stays.
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
@@ -34,11 +35,8 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
     if request is None or not request["cleanup"]:
         return "off"
     proven = _proven_digests(site, rows, check)
-    try:
-        with open_folder(request["source_path"]) as folder:
-            left = _delete_all(site, folder, [row for row in rows if row["source_sha256"] in proven], check)
-    except Rejected:
-        return "partial"
+    provable = [row for row in rows if row["source_sha256"] in proven]
+    left = _delete_from(site, request["source_path"], provable, sum(counts.values()), check)
     if any(disposition == "prearchived" for disposition, _ in counts):
         return "pending"
     return "partial" if left or any(row["source_sha256"] not in proven for row in rows) else "done"
@@ -54,6 +52,46 @@ def _proven_digests(site: Site, rows: Sequence[RowMapping], check: Callable[[], 
             if path.is_file() and file_sha256(path) == row["archived_sha256"]:
                 proven.add(row["source_sha256"])
     return proven
+
+
+def _delete_from(
+    site: Site, real_path: bytes, rows: Sequence[RowMapping], found: int, check: Callable[[], None]
+) -> int:
+    """Delete sources of a folder, or an archive file if all that was found in it may go; return how many are left."""
+    if not rows:
+        return 0
+    if is_packed(real_path):
+        return 0 if len(rows) == found and _delete_archive(site, real_path, rows, check) else found
+    try:
+        with InboxFolder(real_path) as folder:
+            return _delete_all(site, folder, rows, check)
+    except OSError:
+        return found
+
+
+def _delete_archive(site: Site, real_path: bytes, rows: Sequence[RowMapping], check: Callable[[], None]) -> bool:
+    """Delete an archive file if each member is what was imported; one that is gone already counts as deleted."""
+    if os.path.lexists(real_path):
+        try:
+            with InboxArchive(real_path) as archive:
+                if not all(_unchanged(archive, row, check) for row in archive.in_order(rows)):
+                    return False
+                archive.delete()
+        except OSError:
+            return False
+    with site.catalog.write() as connection:
+        ledger.mark_deleted(connection, [row["id"] for row in rows])
+    return True
+
+
+def _unchanged(archive: InboxArchive, row: RowMapping, check: Callable[[], None]) -> bool:
+    check()
+    try:
+        with archive.open(row["source_path"]) as stream:
+            same = archive.state(stream) == (row["bytes"], row["mtime_ns"], row["inode"])
+            return same and stream_sha256(stream) == row["source_sha256"]
+    except OSError:
+        return False
 
 
 def _delete_all(site: Site, folder: InboxFolder, rows: Sequence[RowMapping], check: Callable[[], None]) -> int:

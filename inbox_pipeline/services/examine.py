@@ -6,23 +6,28 @@ grouping (`grouping.py`) and the walk itself (`store/inbox.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from inbox_pipeline.dicom.errors import NotReadable
+from inbox_pipeline.dicom.errors import NotDicom, NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
+from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.identify import Identity, identify
 from inbox_pipeline.intake.labels import scan_label
 from inbox_pipeline.intake.modalities import known_modality
 from inbox_pipeline.intake.pseudonymous import pseudonymous
 from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.intake.requests import is_archive_file
 from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, identifies
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.store.fresh import FRESH
-from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
+from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder, NotOpened, Requested
+from inbox_pipeline.store.inbox_archive import InboxArchive
 from inbox_pipeline.store.secret import Secret
 
 LARGEST_INSTANCE_NUMBER = 2**31 - 1
@@ -54,19 +59,25 @@ class Asked:
     profile: Profile | None = None
 
 
-def open_folder(real_path: bytes) -> InboxFolder:
-    """Open a requested folder.
+def open_folder(real_path: bytes) -> InboxFolder | InboxArchive:
+    """Open a requested folder, or archive file.
 
     Raises:
-        Rejected: `path_gone`.
+        Rejected: `path_gone`, `archive_file_not_supported`.
     """
     try:
-        return InboxFolder(real_path)
+        return InboxArchive(real_path) if is_packed(real_path) else InboxFolder(real_path)
     except OSError:
         raise Rejected("path_gone", "The requested folder is no longer there or cannot be opened.", "") from None
 
 
-def entries(folder: InboxFolder, only: list[bytes] | None) -> Iterator[Entry]:
+def is_packed(real_path: bytes) -> bool:
+    """Return whether a requested path is that of an archive file, by its name; a folder may be named so, too."""
+    path = os.fsdecode(real_path)
+    return is_archive_file(path) and not Path(path).is_dir()
+
+
+def entries(folder: Requested, only: list[bytes] | None) -> Iterator[Entry]:
     """Yield what a request covers: the whole folder, or the files that it names and that are still there."""
     if only is None:
         yield from folder.walk()
@@ -76,7 +87,7 @@ def entries(folder: InboxFolder, only: list[bytes] | None) -> Iterator[Entry]:
         yield entry or Entry(source_path, "source_vanished")
 
 
-def examine(folder: InboxFolder, entry: Entry, asked: Asked) -> dict[str, Any]:
+def examine(folder: Requested, entry: Entry, asked: Asked) -> dict[str, Any]:
     """Return the ledger's columns for one entry, read from its header."""
     stat = {"bytes": entry.size, "mtime_ns": entry.mtime_ns, "inode": entry.inode}
     base = {**FRESH, **_FACTS, **stat, "source_path": entry.source_path}
@@ -85,6 +96,8 @@ def examine(folder: InboxFolder, entry: Entry, asked: Asked) -> dict[str, Any]:
     try:
         with folder.open(entry.source_path) as stream:
             return base | _read(stream, entry, asked)
+    except NotOpened as fault:
+        return base | ended(fault.code)
     except OSError:
         return base | ended("unreadable")
 
@@ -97,16 +110,37 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     try:
         header = read_header(stream, size=entry.size)
     except NotReadable as error:
-        return ended(_CODES.get(error.code, error.code))
-    uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    if not all(uids):
-        return ended("missing_uid")
+        return ended(_code(error, entry.source_path))
+    fault = _uid_fault(header, cleaned=asked.profile is not None)
+    if fault:
+        return ended(fault)
     identity = identify(header, asked.subject_label, asked.session_label)
     if asked.profile is None:
         return _facts(header, identity, asked.secret)
     given_away = identifies(identity, header, stream, entry.size, asked.profile)
     facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
     return facts | (ended(GIVEN_AWAY) if given_away else {})
+
+
+def _code(error: NotReadable, source_path: bytes) -> str:
+    """Return the reason for bytes that are no instance; of an archive file among them, that it was not opened."""
+    if isinstance(error, NotDicom) and is_archive_file(os.fsdecode(source_path)):
+        return "archive_not_opened"
+    return _CODES.get(error.code, error.code)
+
+
+def _uid_fault(header: Header, *, cleaned: bool) -> str | None:
+    """Return why an instance cannot be filed by its UIDs, or None.
+
+    A SOP Class UID that somebody blanked is the one that the file meta information names (PS3.10 section 7.1), unless
+    the file is to be cleaned: what that does depends on the class, which the data set itself must then tell.
+    """
+    blanked = header.sop_class_uid == "" and not cleaned
+    sop_class_uid = header.media_storage_sop_class_uid if blanked else header.sop_class_uid
+    uids = (sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
+    if not all(uids):
+        return "missing_uid"
+    return None if all(is_uid(uid) for uid in (header.transfer_syntax_uid, *uids)) else "uid_invalid"
 
 
 def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
 from inbox_pipeline.services.examine import Asked, examine
 from inbox_pipeline.services.grouping import facts, judge, plan_rows
 from inbox_pipeline.services.replacements import ROLE_NAMES, Bearer
-from inbox_pipeline.store.inbox import Entry, InboxFolder
+from inbox_pipeline.store.inbox import Entry, Requested
 from inbox_pipeline.store.secret import Secret
 
 UNASSIGNED = "Unassigned"
@@ -46,15 +46,13 @@ def labels_asked(subject: str | None, session: str | None) -> ImportParameters:
     return asked
 
 
-def plan_entries(
-    folder: InboxFolder, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret
-) -> FolderPlan:
+def plan_entries(folder: Requested, covered: Iterable[Entry], asked: ImportParameters, grouping: Secret) -> FolderPlan:
     """Scan and validate entries of a folder; `grouping` makes the keys that group files, good for this one call."""
     labels = Asked(asked.subject_label, asked.session_label, grouping)
     return plan_examined(folder, (examine(folder, entry, labels) for entry in covered), asked.session_label)
 
 
-def plan_examined(folder: InboxFolder, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
+def plan_examined(folder: Requested, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
     """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
     same: dict[str, str] = {}
     found = [{"id": n, **_sharing(row, same)} for n, row in enumerate(examined)]

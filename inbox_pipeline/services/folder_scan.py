@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from inbox_pipeline.services.examine import Asked, examine
+from inbox_pipeline.services.examine import Asked, examine, open_folder
 from inbox_pipeline.services.folder_plan import Row
 from inbox_pipeline.services.folder_worker import KeyedPolicy
 from inbox_pipeline.services.processes import copies, end_with_parent, helpers_context
-from inbox_pipeline.store.inbox import Entry, InboxFolder
+from inbox_pipeline.store.inbox import Entry, Requested
 from inbox_pipeline.store.secret import Secret
 
 CHUNK_ENTRIES = 64
@@ -36,7 +36,7 @@ class Look:
         return Asked(self.subject_label, self.session_label, self.grouping, profile)
 
 
-def examined(look: Look, folder: InboxFolder, covered: Iterable[Entry], jobs: int) -> Iterator[Row]:
+def examined(look: Look, folder: Requested, covered: Iterable[Entry], jobs: int) -> Iterator[Row]:
     """Yield the row of each entry, in order; several processes only where they begin with all that is loaded."""
     if jobs == 1 or not copies():
         asked = look.asked()
@@ -46,14 +46,14 @@ def examined(look: Look, folder: InboxFolder, covered: Iterable[Entry], jobs: in
         yield from pool.map(examine_here, covered, chunksize=CHUNK_ENTRIES)
 
 
-_here: tuple[InboxFolder, Asked] | None = None
+_here: tuple[Requested, Asked] | None = None
 
 
 def start(look: Look) -> None:
     """Make this process ready for `examine_here`; a pool calls it once in each of its processes."""
     global _here  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
     end_with_parent()
-    _here = (InboxFolder(look.source), look.asked())
+    _here = (open_folder(look.source), look.asked())
 
 
 def examine_here(entry: Entry) -> Row:

@@ -13,6 +13,7 @@ from pathlib import Path
 from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
 from inbox_pipeline.script import compile_script
+from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.processes import end_with_parent
@@ -21,7 +22,7 @@ from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed
 from inbox_pipeline.services.stopped import Stopped
-from inbox_pipeline.store.inbox import InboxFolder
+from inbox_pipeline.store.inbox import Requested
 from inbox_pipeline.store.secret import Secret
 from inbox_pipeline.store.staging import PART
 
@@ -104,7 +105,12 @@ class FolderWorker:
             number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
         }
         edited = {task.row_id: (task.source, self._recipes[task.session]) for task in share.tasks}
-        self._rewriter = rewriter_among(InboxFolder(share.source), share.key, edited, share.bearers, share.grouping)
+        self._source = open_folder(share.source)
+        self._rewriter = rewriter_among(self._source, share.key, edited, share.bearers, share.grouping)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
 
     def stage(self, task: Task) -> Staged:
         """Rewrite one file into its `.part`.
@@ -138,7 +144,7 @@ class FolderWorker:
 
 
 def rewriter_among(
-    folder: InboxFolder,
+    folder: Requested,
     key: bytes,
     edited: Mapping[int, tuple[Source, Recipe]],
     bearers: Sequence[Bearer],

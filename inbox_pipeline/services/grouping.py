@@ -13,7 +13,7 @@ from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import read_header
 from inbox_pipeline.intake.copies import NOTHING_ARCHIVED, Copy, judge_copies, needing_digests
 from inbox_pipeline.intake.sessions import Destination, FileFacts, PlannedSession, plan_sessions
-from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
+from inbox_pipeline.store.inbox import Requested, stream_sha256
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import RowMapping
@@ -23,7 +23,7 @@ Row: TypeAlias = Union["RowMapping", Mapping[str, Any]]
 
 
 def judge(
-    folder: InboxFolder,
+    folder: Requested,
     rows: Sequence[Row],
     committed: Mapping[str, str],
     check: Callable[[], None],
@@ -57,7 +57,7 @@ def judge(
     return judge_copies(readable, digests, committed, archived, replaces=replaces) | unread, digests
 
 
-def plan_rows(folder: InboxFolder, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
+def plan_rows(folder: Requested, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
     """Return the sessions that ledger rows make; reads one header per study for its order."""
     files = [facts(row) for row in rows]
     firsts: dict[str, bytes] = {}
@@ -86,7 +86,7 @@ def facts(row: Row) -> FileFacts:
     )
 
 
-def _order(folder: InboxFolder, source_path: bytes) -> tuple[str, ...]:
+def _order(folder: Requested, source_path: bytes) -> tuple[str, ...]:
     """Return a study's sort key: date, time, UID; read from its first file, since the ledger holds none of them."""
     try:
         with folder.open(source_path) as stream:

@@ -24,7 +24,7 @@ from inbox_pipeline.script.edits import Edits
 from inbox_pipeline.script.errors import Place
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.services.compiling import check_script
-from inbox_pipeline.services.examine import open_folder
+from inbox_pipeline.services.examine import is_packed, open_folder
 from inbox_pipeline.services.folder_plan import (
     ONE_LABEL,
     UNASSIGNED,
@@ -39,7 +39,7 @@ from inbox_pipeline.services.preview_tables import Heading, Series
 from inbox_pipeline.services.recipe import CodedScript, Recipe, Trace
 from inbox_pipeline.services.rewriting import Rewriter, Source
 from inbox_pipeline.services.stopped import Stopped
-from inbox_pipeline.store.inbox import UNREADABLE, Entry, InboxFolder
+from inbox_pipeline.store.inbox import UNREADABLE, Entry, InboxFolder, Requested
 from inbox_pipeline.store.secret import Secret
 
 if TYPE_CHECKING:
@@ -137,21 +137,26 @@ def _require_compiles(script: NamedScript) -> None:
 
 
 def _covered(paths: Sequence[Path]) -> tuple[bytes, list[bytes]]:
-    """Return the folder that holds everything asked for, and each path below it; "" is the folder itself."""
+    """Return the folder that holds everything asked for, and each path below it; "" is the folder itself.
+
+    An archive file that is asked for by itself is such a folder.
+    """
     if not all(path.exists() for path in paths):
         raise refusal("path_not_found")
     real = [path.resolve() for path in paths]
+    if len(real) == 1 and is_packed(os.fsencode(real[0])):
+        return os.fsencode(real[0]), [b""]
     root = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in real]))
     return os.fsencode(root), [os.fsencode(path.relative_to(root)) if path != root else b"" for path in real]
 
 
-def _entries(folder: InboxFolder, covered: Sequence[bytes]) -> list[Entry]:
+def _entries(folder: Requested, covered: Sequence[bytes]) -> list[Entry]:
     """Return what is to be looked at, each once, in byte order."""
     found = {entry.source_path: entry for below in covered for entry in _below(folder, below)}
     return [found[path] for path in sorted(found)]
 
 
-def _below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
+def _below(folder: Requested, path: bytes) -> Iterator[Entry]:
     """Yield a file, or what a walk of a folder finds; "" is the folder itself."""
     entry = folder.entry(path) if path else None
     if entry is not None and entry.kind != UNREADABLE:
@@ -162,7 +167,7 @@ def _below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
         yield from _walk_below(folder, path)
 
 
-def _walk_below(folder: InboxFolder, path: bytes) -> Iterator[Entry]:
+def _walk_below(folder: Requested, path: bytes) -> Iterator[Entry]:
     try:
         with InboxFolder(folder.real_path.rstrip(b"/") + b"/" + path) as inner:
             for each in inner.walk():
@@ -187,7 +192,7 @@ def _require_some(plan: FolderPlan) -> None:
 class _Trial:
     """One preview at work: file by file, each forgotten when its table has counted it."""
 
-    def __init__(self, order: Order, plan: FolderPlan, folder: InboxFolder, grouping: Secret) -> None:
+    def __init__(self, order: Order, plan: FolderPlan, folder: Requested, grouping: Secret) -> None:
         coded = [CodedScript(0, script.name, compile_script(script.text)) for script in order.scripts]
         variables = {session.number: variables_of(order.project, session) for session in plan.sessions}
         recipes = {number: Recipe(coded, given, order.strict) for number, given in variables.items()}

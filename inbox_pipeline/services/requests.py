@@ -20,19 +20,20 @@ from sqlalchemy.engine import Connection, RowMapping
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.intake.requests import (
     ImportParameters,
-    is_archive_file,
     read_parameters,
     refuse_illegal_labels,
     refuse_unsupported,
 )
 from inbox_pipeline.services.accounts import Account, is_owner, may_edit
 from inbox_pipeline.services.ending import end_request, session_uri
+from inbox_pipeline.services.examine import is_packed
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
 from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
+from inbox_pipeline.store.inbox_archive import InboxArchive
 
 
 @dataclass(frozen=True)
@@ -238,12 +239,14 @@ def _editable(site: Site, account: Account, project_id: str) -> str | None:
 
 
 def _refuse_folder(real_path: bytes) -> None:
-    """Contract 1.2, step 8."""
-    path = Path(os.fsdecode(real_path))
-    if not path.is_dir():
-        raise refusal("archive_file_not_supported" if is_archive_file(path.name) else "path_not_a_folder")
+    """Contract 1.2, step 8; what is in an archive file is found out by the run."""
+    packed = is_packed(real_path)
+    if not packed and not Path(os.fsdecode(real_path)).is_dir():
+        raise refusal("path_not_a_folder")
     try:
-        if not inbox.has_children(real_path):
+        if packed:
+            InboxArchive(real_path).close()
+        elif not inbox.has_children(real_path):
             raise refusal("folder_empty")
     except OSError:
         raise refusal("folder_unreadable") from None

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
+from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.recipe import Editor, Recipe, Trace
 from inbox_pipeline.services.replacements import ROLES, Uids
 from inbox_pipeline.services.stopped import Stopped
-from inbox_pipeline.store.inbox import InboxFolder, file_inode
+from inbox_pipeline.store.inbox import NotOpened, Requested
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import RowMapping
 
     from inbox_pipeline.script.references import NewUid
 
-_UID = re.compile(r"[0-9.]{1,64}")
 _READ_BYTES = 1 << 20
 Result = TypeVar("Result")
 
@@ -105,7 +104,7 @@ class Rewriter:
         new_uid: tells which UID of a source has been replaced by which; None when no script replaces any.
     """
 
-    def __init__(self, folder: InboxFolder, key: bytes | None, new_uid: NewUid | None = None) -> None:
+    def __init__(self, folder: Requested, key: bytes | None, new_uid: NewUid | None = None) -> None:
         self._folder, self._key, self.new_uid = folder, key, new_uid
 
     def write(self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False) -> Written:
@@ -180,12 +179,14 @@ class Rewriter:
         """Work on a source, which must be what was scanned before and after; whatever is wrong becomes a reason."""
         try:
             with self._folder.open(source.path) as stream:
-                _require_same(stream, source)
+                self._require_same(stream, source)
                 result = work(stream)
-                _require_same(stream, source)
+                self._require_same(stream, source)
                 return result
         except FileNotFoundError:
             raise Stopped("source_vanished") from None
+        except NotOpened as fault:
+            raise Stopped(fault.code) from None
         except OSError:
             raise Stopped("unreadable") from None
         except (NotReadable, NotWritable):
@@ -194,6 +195,10 @@ class Rewriter:
             raise
         except Exception:  # noqa: BLE001 - whatever one hostile file provokes must not end the whole request
             raise Stopped("anonymize_error") from None
+
+    def _require_same(self, stream: BinaryIO, source: Source) -> None:
+        if self._folder.state(stream) != (source.size, source.mtime_ns, source.inode):
+            raise Stopped("source_changed")
 
 
 def rewritten(
@@ -235,14 +240,7 @@ def _identified(written: Written) -> Written:
 
 def can_be_filed(result: Rewritten) -> bool:
     """Return whether what was written has the UIDs by which files are filed."""
-    named = _UID.fullmatch(result.sop_instance_uid or "") is not None
-    return named and bool(result.study_instance_uid and result.series_instance_uid)
-
-
-def _require_same(stream: BinaryIO, source: Source) -> None:
-    info = os.fstat(stream.fileno())
-    if (info.st_size, info.st_mtime_ns, file_inode(info)) != (source.size, source.mtime_ns, source.inode):
-        raise Stopped("source_changed")
+    return is_uid(result.sop_instance_uid) and bool(result.study_instance_uid and result.series_instance_uid)
 
 
 def _sha256(stream: BinaryIO) -> bytes:

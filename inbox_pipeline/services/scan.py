@@ -20,7 +20,7 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases, ledger, requests
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.fresh import FRESH
-from inbox_pipeline.store.inbox import Entry, InboxFolder
+from inbox_pipeline.store.inbox import Entry, Requested
 
 
 def scan(site: Site, lease: Lease, care: Care, check: Callable[[], None]) -> None:
@@ -71,7 +71,7 @@ def scan(site: Site, lease: Lease, care: Care, check: Callable[[], None]) -> Non
     _write(site, [], again_gone)
 
 
-def _examined(folder: InboxFolder, entry: Entry, asked: Asked, care: Care, check: Callable[[], None]) -> dict[str, Any]:
+def _examined(folder: Requested, entry: Entry, asked: Asked, care: Care, check: Callable[[], None]) -> dict[str, Any]:
     """Look at one entry, unless it kills workers."""
     named = {"source_path": entry.source_path, "path_digest": requests.path_digest(entry.source_path)}
     if care.is_deadly(requests.path_digest(entry.source_path)):

@@ -1,4 +1,4 @@
-"""Scheduled sweeps: quiet folders under `<inbox>/<PROJECT>/` become requests by themselves.
+"""Scheduled sweeps: quiet folders and archive files under `<inbox>/<PROJECT>/` become requests by themselves.
 
 Belongs here: looking at the folders, asking the decision, filing the request. Does not belong here: the decision
 (`intake/sweeps.py`) and the schedule (`pipeline/schedules.py`).
@@ -14,13 +14,16 @@ from pathlib import Path
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.intake.requests import is_archive_file
 from inbox_pipeline.intake.sweeps import Decision, SeenFile, decide
 from inbox_pipeline.services.accounts import Account, get_account
+from inbox_pipeline.services.examine import is_packed
 from inbox_pipeline.services.requests import file_request
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import sweeps
 from inbox_pipeline.store.catalog.requests import path_digest
 from inbox_pipeline.store.inbox import FILE, Entry, InboxFolder
+from inbox_pipeline.store.inbox_archive import archive_entry
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def _sweep_project(site: Site, project: RowMapping, now: float) -> SweepReport:
     if account is None:
         return SweepReport(project["id"], 0, (), "user_not_found")
     root = site.settings.inbox_path / project["id"]
-    folders = _folders(root)
+    folders = _candidates(root)
     quiet = site.settings.quiet_seconds if project["quiet_seconds"] is None else project["quiet_seconds"]
     filed: list[int] = []
     refused = None
@@ -63,13 +66,18 @@ def _sweep_project(site: Site, project: RowMapping, now: float) -> SweepReport:
     return SweepReport(project["id"], len(folders), tuple(filed), refused)
 
 
-def _folders(root: Path) -> list[bytes]:
-    """Return the direct child folders of a project's inbox folder, links left out, in byte order."""
+def _candidates(root: Path) -> list[bytes]:
+    """Return the direct child folders and archive files of a project's inbox folder, links left out, in byte order."""
     try:
         with os.scandir(os.fsencode(root)) as children:
-            return sorted(child.path for child in children if child.is_dir(follow_symlinks=False))
+            return sorted(child.path for child in children if _is_candidate(child))
     except OSError:
         return []
+
+
+def _is_candidate(child: os.DirEntry[bytes]) -> bool:
+    packed = is_archive_file(os.fsdecode(child.name)) and child.is_file(follow_symlinks=False)
+    return packed or child.is_dir(follow_symlinks=False)
 
 
 def _sweep_folder(site: Site, account: Account, project_id: str, folder: bytes, now: float, quiet: float) -> int | None:
@@ -103,7 +111,7 @@ def _file(
         sweeps.remember_asked(connection, project_id, keyed, request_id)
 
     parameters = [("path", os.fsdecode(folder)), ("PROJECT_ID", project_id)]
-    only = [*(file.source_path for file in due), *others]
+    only = [] if is_packed(folder) else [*(file.source_path for file in due), *others]
     filed = file_request(site, account, parameters, "sweep", only, remember)
     if filed.existing:
         with site.catalog.write() as connection:
@@ -124,7 +132,10 @@ def _decide(
 
 
 def _entries(folder: bytes) -> list[Entry]:
+    """Return what lies in a folder; of an archive file, the file itself under the path ""."""
     try:
+        if is_packed(folder):
+            return [archive_entry(folder)]
         with InboxFolder(folder) as opened:
             return list(opened.walk())
     except OSError:

@@ -8,13 +8,18 @@ Paths inside a folder are relative bytes, because file names need not be UTF-8.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RowMapping
 
 FILE, LINK_INSIDE, LINK_OUTSIDE, LINK_BROKEN, SPECIAL, UNREADABLE = (
     "file",
@@ -26,6 +31,13 @@ FILE, LINK_INSIDE, LINK_OUTSIDE, LINK_BROKEN, SPECIAL, UNREADABLE = (
 )
 _NO_FOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_BLOCK = _NO_FOLLOW | os.O_NONBLOCK
+MOST_SECONDS, SLOWEST = 120.0, 1 << 20
+"""A file may be worked on for two minutes, and a second more for each MiB of it."""
+
+Row = TypeVar("Row", bound="RowMapping | Mapping[str, Any]")
+"""A ledger row, from the catalog or from memory."""
+State = tuple[int, int, str]
+"""What tells one state of a file from another: size in bytes, modification time in ns, inode as text."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,76 @@ def stream_sha256(stream: BinaryIO) -> str:
 def file_inode(info: os.stat_result) -> str:
     """Return what names a file on its machine, apart from its path."""
     return f"{info.st_dev}:{info.st_ino}"
+
+
+class NotOpened(OSError):
+    """A file that is there cannot be worked on for a reason of its own; `code` is the ledger's."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Timed(io.FileIO):
+    """A file that can be read only for so long, whatever is done with it in between."""
+
+    def __init__(self, handle: int, mode: str) -> None:
+        super().__init__(handle, mode)
+        self._began = time.monotonic()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read. Raises NotOpened: `took_too_long`."""
+        self._require_time()
+        return super().read(-1 if size is None else size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer. Raises NotOpened: `took_too_long`."""
+        self._require_time()
+        return super().readinto(buffer)
+
+    def _require_time(self) -> None:
+        spent = time.monotonic() - self._began
+        if spent > MOST_SECONDS and spent > MOST_SECONDS + os.fstat(self.fileno()).st_size / SLOWEST:
+            raise NotOpened("took_too_long")
+
+
+def timed(handle: int, mode: str = "rb") -> BinaryIO:
+    """Return a file without buffer on an open handle, which it closes; reading it must end in time."""
+    return _Timed(handle, mode)
+
+
+class Requested(Protocol):
+    """What a request names, opened: a folder, or an archive file as if it were one (`inbox_archive.py`)."""
+
+    real_path: bytes
+
+    def close(self) -> None:
+        """Release the handles."""
+        ...
+
+    def __enter__(self) -> Requested: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def walk(self) -> Iterator[Entry]:
+        """Yield every entry that is not a folder."""
+        ...
+
+    def entry(self, source_path: bytes) -> Entry | None:
+        """Return the entry of one path, or None when there is nothing."""
+        ...
+
+    def open(self, source_path: bytes) -> AbstractContextManager[BinaryIO]:
+        """Open a file for reading, with a handle of the system's. Raises OSError, NotOpened."""
+        ...
+
+    def state(self, stream: BinaryIO) -> State:
+        """Return the state of a file that was opened, as its entry tells it."""
+        ...
+
+    def in_order(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return ledger rows in the order in which their files are read with the least work."""
+        ...
 
 
 class InboxFolder:
@@ -137,10 +219,19 @@ class InboxFolder:
             OSError: when it is gone, a link, not a regular file, or unreadable.
         """
         handle = os.open(self._name(source_path), _NO_BLOCK, dir_fd=self._enter(source_path))
-        with os.fdopen(handle, "rb", buffering=0) as file:
+        with timed(handle) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError("not a regular file")
             yield file
+
+    def state(self, stream: BinaryIO) -> State:
+        """Return size, modification time and inode of a file that was opened, as they are now."""
+        info = os.fstat(stream.fileno())
+        return info.st_size, info.st_mtime_ns, file_inode(info)
+
+    def in_order(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return ledger rows as they are: they come folder by folder."""
+        return rows
 
     def unlink(self, source_path: bytes) -> None:
         """Delete a file, following no link on the way.
