@@ -40,7 +40,10 @@ from inbox_pipeline.store.inbox import Requested
 from inbox_pipeline.store.staging import PART, Staging, replace_part
 
 BATCH_FILES = 500
+FIRST_BATCH_SECONDS = 1.0
 BATCH_SECONDS = 5.0
+"""An attempt makes its first files durable early, so that it has got further if it dies."""
+
 _MADE = {INSTANCE: "sop_instance_uid", SERIES: "series_uid", STUDY: "study_uid"}
 _PLANNED = frozenset(("disposition", "reason", "detail", "session_number", "scan_label", "archived_path"))
 _UNSTAGED = {name: value for name, value in FRESH.items() if name not in _PLANNED}
@@ -182,7 +185,7 @@ class _Worker:
         self.site, self.lease, self.staging, self.rewriter, self.recipes = site, lease, staging, rewriter, recipes
         self.taken = staged_uids(site, lease.request_id)
         self.done: list[dict[str, Any]] = []
-        self.since = time.monotonic()
+        self.since, self.batch_seconds = time.monotonic(), FIRST_BATCH_SECONDS
 
     def leave(self, row: RowMapping) -> None:
         """Note at once that a file is not touched, since that is what this attempt has got further by."""
@@ -192,7 +195,7 @@ class _Worker:
     def note(self, row: RowMapping, became: Mapping[str, Any]) -> None:
         """Remember what became of a file."""
         self.done.append({"row_id": row["id"], **_UNSTAGED, **became})
-        if len(self.done) >= BATCH_FILES or time.monotonic() - self.since > BATCH_SECONDS:
+        if len(self.done) >= BATCH_FILES or time.monotonic() - self.since > self.batch_seconds:
             self.flush()
 
     def flush(self) -> None:
@@ -207,6 +210,7 @@ class _Worker:
                 got_further = sum(1 for row in self.done if row["staged_name"] or row["reason"] == KILLS_WORKER)
                 leases.count_durable(connection, self.lease, got_further)
         self.done, self.since, self.pairs = [], time.monotonic(), Pairs()
+        self.batch_seconds = BATCH_SECONDS
 
     def staged(self, row: RowMapping) -> dict[str, Any]:
         """Stage one file and return what its row says then, or why it cannot be."""

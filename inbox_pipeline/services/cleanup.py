@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sqlalchemy.engine import RowMapping
 
@@ -14,6 +15,7 @@ from inbox_pipeline.services.examine import is_packed
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.archive import file_sha256
 from inbox_pipeline.store.catalog import ledger, requests
+from inbox_pipeline.store.filesystem import fsync_path
 from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
 from inbox_pipeline.store.inbox_archive import InboxArchive
 
@@ -24,7 +26,7 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
     """Delete the sources whose archived bytes are proven, and return the request's cleanup state.
 
     A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
-    again and matches its digest, and the source is still byte for byte what was imported. `done`: nothing that was
+    again and matches its digest, and the source has not changed since the scan, byte for byte. `done`: nothing that was
     archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted, or
     the requested folder was taken away. An archive file goes as a whole, or stays.
     """
@@ -48,10 +50,18 @@ def _proven_digests(site: Site, rows: Sequence[RowMapping], check: Callable[[], 
     for row in rows:
         if row["archived_path"]:
             check()
-            path = site.settings.archive_path / row["archived_path"]
-            if path.is_file() and file_sha256(path) == row["archived_sha256"]:
+            if _is_proven(site.settings.archive_path / row["archived_path"], row["archived_sha256"]):
                 proven.add(row["source_sha256"])
     return proven
+
+
+def _is_proven(path: Path, sha256: str) -> bool:
+    """Return whether an archived file is durable and has that digest, read past what memory holds of it."""
+    try:
+        fsync_path(path)
+        return file_sha256(path) == sha256
+    except OSError:
+        return False
 
 
 def _delete_from(
@@ -110,10 +120,13 @@ def _delete_all(site: Site, folder: InboxFolder, rows: Sequence[RowMapping], che
 
 
 def _delete(folder: InboxFolder, row: RowMapping) -> bool:
-    """Delete one source if it is what was imported; a source that is gone already counts as deleted."""
+    """Delete one source if it is what was imported; a source that is gone already counts as deleted.
+
+    It must be the file that was scanned, unchanged, and be so still once its bytes were compared.
+    """
     try:
         with folder.open(row["source_path"]) as stream:
-            if stream_sha256(stream) != row["source_sha256"]:
+            if stream_sha256(stream) != row["source_sha256"] or not _is_as_scanned(folder, row):
                 return False
         folder.unlink(row["source_path"])
         folder.sync(row["source_path"])
@@ -123,3 +136,9 @@ def _delete(folder: InboxFolder, row: RowMapping) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_as_scanned(folder: InboxFolder, row: RowMapping) -> bool:
+    entry = folder.entry(row["source_path"])
+    scanned = (row["bytes"], row["mtime_ns"], row["inode"])
+    return entry is not None and (entry.size, entry.mtime_ns, entry.inode) == scanned

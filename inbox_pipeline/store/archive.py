@@ -97,9 +97,13 @@ def holds(session_path: Path, digest: str) -> bool:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, read from the disk where the system can be asked to."""
+    """Return the SHA-256 of a file's bytes, read from the disk where the system can be asked to.
+
+    Bytes that are not durable yet stay in memory whatever it is asked (posix_fadvise(2)).
+    """
     with path.open("rb") as file:
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

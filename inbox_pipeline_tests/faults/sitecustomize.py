@@ -1,7 +1,9 @@
 """Kills the process that loads it at one named place of an import, once. On a test's PYTHONPATH only.
 
 INBOX_TEST_FAULT names the place and INBOX_TEST_FAULT_MARK the file that proves that it was reached: it is created, with
-what lay where at that moment, just before the SIGKILL, and a second arrival does nothing.
+what lay where at that moment, just before the SIGKILL, and a second arrival does nothing. The fault `armed` kills at
+whatever steps of a commit are named by files in the folder INBOX_TEST_ARMOURY, and takes INBOX_TEST_SLOWNESS seconds
+more for each file.
 """
 
 import importlib.abc
@@ -11,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 
 def strike(**facts):
@@ -50,10 +53,79 @@ def around_rename(module):
     module.show_session = show_session
 
 
+def armoury():
+    return Path(os.environ["INBOX_TEST_ARMOURY"])
+
+
+def if_armed(place):
+    """Die if a file of that name lies in the armoury; it goes with the first who finds it."""
+    try:
+        (armoury() / place).unlink()
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def armed_before(module, name, place, when=lambda *_args: True):
+    real = getattr(module, name)
+
+    def armed(*args, **kwargs):
+        if when(*args):
+            if_armed(place)
+        return real(*args, **kwargs)
+
+    setattr(module, name, armed)
+
+
+def armed_commit(module):
+    armed_before(module, "_build", "locked")
+    armed_before(module, "_intend", "building")
+    armed_before(module, "_show", "intended")
+    armed_before(module, "write_rows", "shown")
+    armed_before(module, "put_away", "recorded", lambda _site, staging: staging.formers())
+
+
+def slow_anonymize(module):
+    """Take time for every file, so that little data gives work for long."""
+    real = module.replace_part
+
+    def replace_part(part, final):
+        time.sleep(float(os.environ["INBOX_TEST_SLOWNESS"]))
+        real(part, final)
+
+    module.replace_part = replace_part
+
+
+def armed_steps(module):
+    armed_before(module, "run_checks", "put away")
+
+
+def armed_archive(module):
+    armed_before(module, "put_aside", "exchanged")
+    armed_before(module, "fsync_directory", "away", _is_between_two_renames)
+    real = module.filesystem.exchange
+
+    def exchange(one, other):
+        """Cannot exchange while a file says so, as on some file systems."""
+        return False if (armoury() / "no exchange").exists() else real(one, other)
+
+    module.filesystem.exchange = exchange
+
+
+def _is_between_two_renames(path):
+    return any(path.glob("g[0-9]*")) and any(path.glob("former[0-9]*"))
+
+
 PLACES = {
-    "anonymize": ("inbox_pipeline.services.anonymize", in_anonymize),
-    "before-rename": ("inbox_pipeline.store.archive", around_rename),
-    "after-rename": ("inbox_pipeline.store.archive", around_rename),
+    "anonymize": [("inbox_pipeline.services.anonymize", in_anonymize)],
+    "before-rename": [("inbox_pipeline.store.archive", around_rename)],
+    "after-rename": [("inbox_pipeline.store.archive", around_rename)],
+    "armed": [
+        ("inbox_pipeline.services.anonymize", slow_anonymize),
+        ("inbox_pipeline.services.commit", armed_commit),
+        ("inbox_pipeline.services.steps", armed_steps),
+        ("inbox_pipeline.store.archive", armed_archive),
+    ],
 }
 
 
@@ -77,5 +149,5 @@ class Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if os.environ.get("INBOX_TEST_FAULT") in PLACES:
-    sys.meta_path.insert(0, Finder(*PLACES[os.environ["INBOX_TEST_FAULT"]]))
+for name, change in PLACES.get(os.environ.get("INBOX_TEST_FAULT"), []):
+    sys.meta_path.insert(0, Finder(name, change))

@@ -19,16 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.services import requests
 from inbox_pipeline.services.accounts import Account, get_account
-from inbox_pipeline.services.intent import recorded
 from inbox_pipeline.services.site import Site, open_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store import archive, filesystem
-from inbox_pipeline.store.catalog import requests as request_rows
+from inbox_pipeline.store import filesystem
 from inbox_pipeline.store.catalog.schema import instances, session_locks
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.crashing import Crash, attempt, bury
 from inbox_pipeline_tests.services.importing import file
+from inbox_pipeline_tests.services.states import state_of
 
 DURABILITY = Path(__file__).parent.parent.parent / "docs" / "durability.md"
 WAYS = ("exchange", "two renames")
@@ -53,32 +52,6 @@ def fresh_site(template: Path, folder: Path) -> tuple[Site, Account]:
     account = get_account(site, "admin")
     assert account is not None
     return site, account
-
-
-def state_of(site: Site, request_id: int) -> str:
-    """The state of docs/durability.md in which a request with one session is."""
-    with site.catalog.read() as connection:
-        request = request_rows.get(connection, request_id)
-        (plan,) = request_rows.planned_sessions(connection, request_id)
-        lock = connection.execute(sa.select(session_locks)).first()
-    assert request is not None
-    if request["status"] in request_rows.FINAL:
-        return "ended"
-    (staging,) = [*site.settings.staging_path.glob(f"{request_id}.*"), None][:1]
-    generation, former = (staging / "g1", staging / "former1") if staging else (None, None)
-    if plan["session_id"] is not None:
-        return "recorded" if former and former.exists() else "put away"
-    intent = recorded(plan)
-    if intent is None:
-        assert staging is not None
-        begun = (generation and generation.exists()) or list(staging.rglob("*.xml"))
-        return "staged" if lock is None else "building" if begun else "locked"
-    assert generation is not None
-    assert former is not None
-    place = intent.final_path(site)
-    if not archive.holds(place, intent.manifest_digest):
-        return "intended" if place.exists() or not former.exists() else "away"
-    return "exchanged" if generation.exists() and not former.exists() else "shown"
 
 
 def shown(site: Site) -> dict[str, int]:

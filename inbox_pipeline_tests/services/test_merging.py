@@ -20,6 +20,7 @@ from inbox_pipeline.services.verify import verify
 from inbox_pipeline.store import filesystem
 from inbox_pipeline.store.catalog.schema import instances, scans, session_locks, sessions
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
+from inbox_pipeline_tests.services.crowd import crowd
 from inbox_pipeline_tests.services.importing import imported, ledger
 
 
@@ -275,3 +276,7 @@ def test_the_trash_is_emptied_after_a_month(site: Site, admin: Account, inbox: P
     assert [path.name for path in site.settings.trash_path.iterdir()] == ["something else"]
     shutil.rmtree(site.settings.trash_path)
     assert trash.empty_trash(site, now) == 0
+
+
+def test_twenty_requests_at_once_make_the_union(site: Site, admin: Account) -> None:
+    crowd(site, admin, workers=20)

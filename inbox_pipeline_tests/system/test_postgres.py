@@ -17,6 +17,7 @@ from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import metadata
 from inbox_pipeline_tests.data_for_tests import session_folder
+from inbox_pipeline_tests.services.crowd import crowd
 
 pytestmark = pytest.mark.system
 
@@ -80,3 +81,7 @@ def test_versions_of_scripts_with_writers_at_the_same_time(pg_site: Site, scope:
     if scope:
         scripts.remove_script(pg_site, "root", scope)
         assert scripts.script_versions(pg_site, scope)[0]["removed"] is True
+
+
+def test_twenty_requests_at_once_into_three_sessions_make_the_union(pg_site: Site, owner: Account) -> None:
+    crowd(pg_site, owner, workers=10)

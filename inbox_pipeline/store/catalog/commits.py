@@ -62,7 +62,10 @@ def take_lock(connection: Connection, project_id: str, label: str, request_id: i
     key = {"project_id": project_id, "label_key": label.casefold()}
     insert_if_absent(connection, session_locks, {**key, "request_id": request_id})
     here = (session_locks.c.project_id == project_id) & (session_locks.c.label_key == key["label_key"])
-    owner = connection.execute(sa.select(session_locks.c.request_id).where(here)).scalar_one()
+    held = sa.select(session_locks.c.request_id).where(here).with_for_update()
+    owner = connection.execute(held).scalar_one_or_none()
+    if owner is None:  # released between the two statements, which PostgreSQL lets see different moments
+        return False
     if owner != request_id and _is_abandoned(connection, owner, project_id, key["label_key"]):
         mine = sa.update(session_locks).where(here, session_locks.c.request_id == owner).values(request_id=request_id)
         return connection.execute(mine).rowcount == 1

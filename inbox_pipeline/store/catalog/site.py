@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from inbox_pipeline.store.catalog.engine import insert_if_absent
 from inbox_pipeline.store.catalog.schema import audit, site
 
 
@@ -29,13 +30,13 @@ def set_value(connection: Connection, name: str, value: str) -> None:
 
 def next_number(connection: Connection, name: str) -> int:
     """Count a site-wide counter up by one and return it; the caller's transaction makes it unique."""
+    insert_if_absent(connection, site, {"name": name, "value": "0"})
     bumped = (
         sa.update(site)
         .where(site.c.name == name)
         .values(value=sa.cast(sa.cast(site.c.value, sa.BigInteger) + 1, sa.Text))
     )
-    if not connection.execute(bumped).rowcount:
-        set_value(connection, name, "1")
+    connection.execute(bumped)
     return int(get_value(connection, name))
 
 

@@ -1,0 +1,331 @@
+"""A running `up` that imports many sessions while its processes are killed, and what must hold in the end.
+
+Belongs here: the sessions, the kills, the checks, for the test and for `benchmarks/run kill`. Does not belong here: how
+many.
+
+A third of the kills come at any moment, the others wait, once the random time of progress is over, until a run is in an
+op or at a step of a commit that the seed names; what was interrupted is told by what the dead run left.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import sqlalchemy as sa
+from pydicom import Dataset
+from sqlalchemy.engine import RowMapping
+
+from inbox_pipeline.services.site import open_site
+from inbox_pipeline.services.verify import verify
+from inbox_pipeline.settings import read_settings
+from inbox_pipeline.store.catalog import leases
+from inbox_pipeline.store.catalog.schema import instances, ledger, requests, session_locks
+from inbox_pipeline_tests.data_for_tests import ROOT, instance, save
+from inbox_pipeline_tests.server_for_tests import FAULTS, Server, file_request
+from inbox_pipeline_tests.services.states import phase_of
+
+OPS = ("scan", "validate", "anonymize")
+STEPS = ("locked", "building", "intended", "exchanged", "away", "shown", "recorded", "put away")
+PROJECTS = {"AUTO": "4", "MANUAL": "0"}
+LARGEST_MODEL = 1 << 16
+MODELS = 60
+AIM_SECONDS = 20.0
+LOOK_SECONDS = 0.002
+SECONDS_PER_FILE = 0.04
+LEAST_WAITING = 4
+END_SECONDS = 900.0
+COMMENTS = ("PatientComments", "StudyComments", "AdditionalPatientHistory", "RequestedProcedureComments")
+
+
+@dataclass
+class Sessions:
+    """Makes folders of sessions out of models: copies with other UIDs, patients and instance numbers."""
+
+    models: list[Dataset]
+    chance: random.Random
+    fewest: int
+    most: int
+    made: int = 0
+    files: int = 0
+
+    def make(self, inbox: Path) -> list[tuple[Path, str]]:
+        """Make one more session; return its folders with their project. A third of them come in two parts."""
+        self.made += 1
+        project = "MANUAL" if self.made % 3 == 0 else "AUTO"
+        count = self.chance.randint(self.fewest, self.most)
+        parts = 2 if self.made % 3 == 1 else 1
+        first = self.chance.randrange(len(self.models))
+        folders = [inbox / project / f"s{self.made}-{part}" for part in range(parts)]
+        for number in range(1, count + 1):
+            series = 1 + number * 3 // (count + 1)
+            copy = self._copy(self.models[(first + series) % len(self.models)], series, number)
+            save(copy, folders[number % parts] / f"{number:04d}.dcm")
+            self.files += 1
+        return [(folder, project) for folder in folders]
+
+    def _copy(self, model: Any, series: int, number: int) -> Any:
+        study = f"{ROOT}.9.{self.made}"
+        model.StudyInstanceUID, model.SeriesInstanceUID = study, f"{study}.{series}"
+        model.SOPInstanceUID = model.file_meta.MediaStorageSOPInstanceUID = f"{study}.{series}.{number}"
+        model.PatientID, model.PatientName = f"FAKE{self.made:05d}", f"FAKE^PATIENT{self.made:05d}"
+        model.SeriesNumber, model.InstanceNumber = series, number
+        for keyword in COMMENTS:
+            if keyword in model:
+                del model[keyword]
+        return model
+
+
+def models_of(folder: Path | None) -> list[Dataset]:
+    """Return small files of a folder that pydicom can write again, or made ones."""
+    if folder is None:
+        return [instance(series=series, modality=kind) for series, kind in enumerate(("MR", "CT", "MR"), 1)]
+    found: list[Dataset] = []
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size < LARGEST_MODEL]
+    for path in paths[:: max(1, len(paths) // (2 * MODELS))]:
+        model = _model(path)
+        if model is not None:
+            found.append(model)
+    return found[:MODELS]
+
+
+def _model(path: Path) -> Dataset | None:
+    try:
+        model = pydicom.dcmread(path)
+        model.save_as(io.BytesIO())
+    except (pydicom.errors.InvalidDicomError, OSError, ValueError, AttributeError):
+        return None
+    return model if "PixelData" in model and "SOPInstanceUID" in model else None
+
+
+@dataclass
+class Siege:
+    """One server under attack.
+
+    Args:
+        folder: where its HOME and log are.
+        seed: of all that is left to chance.
+        sessions: makes what is imported.
+        progress: least and most seconds of progress before a kill.
+        tree_every: every kill of that number takes everything at once.
+    """
+
+    folder: Path
+    seed: int
+    sessions: Sessions
+    progress: tuple[float, float] = (2.0, 20.0)
+    tree_every: int = 10
+    interrupted: Counter[str] = field(default_factory=Counter)
+    killed: Counter[str] = field(default_factory=Counter)
+    aims: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.armoury = self.folder / "armoury"
+        self.armoury.mkdir()
+        path = ":".join([str(FAULTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        faults = {"PYTHONPATH": path, "INBOX_TEST_FAULT": "armed", "INBOX_TEST_ARMOURY": str(self.armoury)}
+        faults["INBOX_TEST_SLOWNESS"] = str(SECONDS_PER_FILE)
+        self.server = Server(self.folder / "home", self.folder / "up.log", **faults)
+        self.server.start()
+        self.site = open_site(read_settings({}, home=self.folder / "home"))
+        for project, code in PROJECTS.items():
+            self.server.command("project", "create", project, "--if-missing")
+            self.server.command("project", "set", project, "--prearchive-code", code)
+
+    def feed(self, sessions: int = 1) -> None:
+        """Make sessions and ask for their import, cleanup on."""
+        with self.server.client() as client:
+            for _ in range(sessions):
+                for folder, project in self.sessions.make(self.site.settings.inbox_path):
+                    file_request(client, folder, project, overwrite="append", cleanupAfterImport="true")
+
+    def unfinished(self) -> int:
+        """Return how many requests have not ended."""
+        with self.site.catalog.read() as connection:
+            return len([row for row in connection.execute(sa.select(requests.c.status)).scalars() if row not in ENDED])
+
+    def strike(self, number: int) -> None:
+        """Let the work go on for a while, then kill a worker, or everything when it is its turn."""
+        self._progress(self.chance.uniform(*self.progress))
+        aim = self._aim()
+        (self.armoury / "no exchange").unlink(missing_ok=True)
+        if aim == "away" or (aim != "exchanged" and number % 2):
+            (self.armoury / "no exchange").touch()
+        if number % self.tree_every == self.tree_every - 1:
+            running = self._running()
+            self.server.kill_everything()
+            self._count("everything", running)
+            self.server.ready = {}
+            self.server.start()
+        elif aim in STEPS:
+            self._arm(aim)
+        else:
+            self._shoot(aim)
+
+    def _aim(self) -> str:
+        """Draw what to interrupt, "" for whatever it is: all of it once before any of it again."""
+        if not self.aims:
+            self.aims = [*OPS, *STEPS, *[""] * 6]
+            self.chance.shuffle(self.aims)
+        return self.aims.pop()
+
+    def _progress(self, seconds: float) -> None:
+        """Wait until runs have worked for so long; more is asked for when little is left."""
+        while seconds > 0:
+            self._keep_busy()
+            time.sleep(0.1)
+            seconds -= 0.1 if self._running() else 0
+
+    def _keep_busy(self) -> None:
+        if self.unfinished() < LEAST_WAITING:
+            self.feed()
+
+    def _arm(self, step: str) -> None:
+        """Let the next run that comes to a step of its commit die there."""
+        weapon, running = self.armoury / step, self._running()
+        weapon.touch()
+        deadline = time.monotonic() + AIM_SECONDS
+        while weapon.exists() and time.monotonic() < deadline:
+            self._keep_busy()
+            running = self._running() or running
+            time.sleep(LOOK_SECONDS)
+        if weapon.exists():
+            weapon.unlink()
+            self._shoot("")
+            return
+        time.sleep(0.05)
+        self._count(step, [row for row in self._running() or running if not _lives(row)])
+
+    def _shoot(self, phase: str) -> None:
+        """Kill the worker of a run, if one gets there one that is in that phase."""
+        while not (found := self._until(phase)):
+            self._keep_busy()
+        for row in found:
+            pid = int(str(row["lease_owner"]).split(":")[2])
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            while _lives(row):
+                time.sleep(LOOK_SECONDS)
+            self._count("a worker", [row])
+            return
+
+    def _until(self, phase: str) -> list[RowMapping]:
+        deadline = time.monotonic() + AIM_SECONDS
+        while phase and time.monotonic() < deadline:
+            self._keep_busy()
+            found = [row for row in self._running() if row["phase"] == phase]
+            if found:
+                return found
+            time.sleep(LOOK_SECONDS)
+        return self._running()
+
+    def _running(self) -> list[RowMapping]:
+        with self.site.catalog.read() as connection:
+            return [row for row in leases.leased(connection) if leases.held(connection, row)]
+
+    def _count(self, what: str, rows: list[RowMapping]) -> None:
+        self.killed["everything" if what == "everything" else "a worker"] += 1
+        for row in rows:
+            self.interrupted[phase_of(self.site, row["id"])] += 1
+
+    def finish(self) -> None:
+        """Let the work end in peace."""
+        deadline = time.monotonic() + END_SECONDS
+        while self.unfinished():
+            assert time.monotonic() < deadline, f"{self.unfinished()} requests have not ended"
+            time.sleep(0.5)
+        time.sleep(6.0)  # a tick of the reconcile sensor, which sweeps staging
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was found: all of it must be as `judge` says."""
+        with self.site.catalog.read() as connection:
+            statuses = Counter(connection.execute(sa.select(requests.c.outcome)).scalars())
+            reasons = Counter(connection.execute(sa.select(requests.c.reason)).scalars())
+            rows = connection.execute(
+                sa.select(ledger, requests.c.source_path.label("folder")).join(requests)
+            ).mappings()
+            files = list(rows)
+            held = connection.execute(sa.select(instances.c.session_id, instances.c.sop_key)).all()
+            locks = len(connection.execute(sa.select(session_locks)).all())
+            attempts = connection.execute(sa.select(sa.func.max(requests.c.attempt))).scalar_one()
+        arrived = [row for row in files if row["disposition"] in ("archived", "prearchived")]
+        verification = verify(self.site)
+        return {
+            "requests": dict(statuses),
+            "reasons": dict(reasons),
+            "most_attempts": attempts,
+            "sources": self.sessions.files,
+            "ledger_rows": len(files),
+            "dispositions": {f"{d}: {r}": n for (d, r), n in sorted(_by_reason(files).items())},
+            "instances": len(held),
+            "instances_twice": len(held) - len(set(held)),
+            "arrived_without_an_instance": len(arrived) - len(held),
+            "sources_gone_unproven": sum(1 for row in files if _is_there(row) == _may_go(row)),
+            "differences": [f"{each.kind} {each.tree}" for each in verification.differences],
+            "files_verified": verification.files,
+            "left_in_staging": len(list(self.site.settings.staging_path.iterdir())),
+            "locks_held": locks,
+            "killed": dict(self.killed),
+            "interrupted": {name: self.interrupted[name] for name in (*OPS, *STEPS)},
+            "interrupted_elsewhere": sum(n for name, n in self.interrupted.items() if name not in (*OPS, *STEPS)),
+        }
+
+
+ENDED = ("Completed", "Failed")
+
+
+def _lives(row: RowMapping) -> bool:
+    """Return whether the process that holds a lease runs: neither gone nor waiting to be buried."""
+    try:
+        stat = Path(f"/proc/{str(row['lease_owner']).split(':')[2]}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def _by_reason(files: list[RowMapping]) -> Counter[tuple[str, str]]:
+    return Counter((row["disposition"], row["reason"]) for row in files)
+
+
+def _is_there(row: RowMapping) -> bool:
+    return Path(os.fsdecode(row["folder"] + b"/" + row["source_path"])).exists()
+
+
+def _may_go(row: RowMapping) -> bool:
+    """Return whether a source must be gone by now: archived, or a duplicate of what is."""
+    return row["disposition"] in ("archived", "duplicate")
+
+
+def judge(figures: dict[str, Any]) -> None:
+    """Fail unless nothing was lost, nothing came twice and nothing was left behind."""
+    assert "failed" not in figures["requests"], json.dumps(figures, indent=2)
+    wrong = ("instances_twice", "arrived_without_an_instance", "sources_gone_unproven", "left_in_staging", "locks_held")
+    assert {name: figures[name] for name in wrong} == dict.fromkeys(wrong, 0), json.dumps(figures, indent=2)
+    assert figures["differences"] == []
+    assert figures["ledger_rows"] == figures["sources"]
+
+
+def besiege(siege: Siege, kills: int, sessions: int) -> dict[str, Any]:
+    """Kill so many times while that many sessions, or more if need be, are imported; return the figures."""
+    try:
+        siege.feed(sessions)
+        for number in range(kills):
+            siege.strike(number)
+        siege.finish()
+    finally:
+        siege.server.stop()
+    figures = siege.figures()
+    judge(figures)
+    return figures
