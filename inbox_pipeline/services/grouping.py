@@ -6,7 +6,7 @@ Belongs here: reading what the pure decisions need beyond the rows. Does not bel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from inbox_pipeline.dicom.errors import NotReadable
@@ -26,7 +26,7 @@ def judge(
     folder: Requested, rows: Sequence[Row], committed: Mapping[str, str], check: Callable[[], None]
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Return the reason of each file that is no longer imported, and the digests that were read to decide."""
-    copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in rows]
+    copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in folder.in_order(rows)]
     wanted = needing_digests(copies, committed)
     digests: dict[int, str] = {}
     unread: dict[int, str] = {}
@@ -42,14 +42,21 @@ def judge(
     return judge_copies(readable, digests, committed) | unread, digests
 
 
-def plan_rows(folder: Requested, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
+def plan_rows(folder: Requested, rows: Sequence[Row], destination: Destination) -> list[PlannedSession]:
     """Return the sessions that ledger rows make; reads one header per study for its order."""
     files = [facts(row) for row in rows]
     firsts: dict[str, bytes] = {}
     for file in sorted(files, key=lambda f: f.source_path):
         firsts.setdefault(file.study_key, file.source_path)
-    order = {study: _order(folder, source_path) for study, source_path in firsts.items()}
+    order = {study: _order(folder, source_path) for study, source_path in _in_order(folder, rows, firsts)}
     return plan_sessions(files, order, destination)
+
+
+def _in_order(folder: Requested, rows: Sequence[Row], firsts: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+    """Return studies and the paths of their first files, in the order in which these are read with the least work."""
+    wanted = set(firsts.values())
+    ordered = folder.in_order([row for row in rows if row["source_path"] in wanted])
+    return [(row["study_key"], row["source_path"]) for row in ordered]
 
 
 def facts(row: Row) -> FileFacts:
