@@ -11,6 +11,7 @@ from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
+from inbox_pipeline.dicom.window import PART_LIMIT, require_room
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -61,6 +62,7 @@ def _value(stream: BinaryIO, head: bytes, element: Element) -> bytes | None:
         return None
     if element.value_end <= len(head):
         return head[element.value : element.value_end]
+    require_room(length, PART_LIMIT)
     stream.seek(element.value)
     return stream.read(length)
 

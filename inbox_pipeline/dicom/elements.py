@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
-from inbox_pipeline.dicom.errors import Truncated, Unparsable
+from inbox_pipeline.dicom.errors import OverLimits, Truncated, Unparsable
 from inbox_pipeline.dicom.window import Window
 
 UNDEFINED = 0xFFFFFFFF
@@ -19,6 +19,9 @@ KNOWN_VRS = LONG_VRS | SHORT_VRS
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
 _IMPOSSIBLE = frozenset((0, 2, _DELIMITERS, 0xFFFF))
+
+MOST_ELEMENTS = 1 << 17
+"""Root elements of one data set; each is held in memory, and real files have hundreds."""
 
 Ends = dict[int, int]
 """Where values of undefined length end, after their delimiter, by where they begin: nothing is walked twice."""
@@ -108,9 +111,9 @@ def root_elements(
     Zero bytes after the last element are taken as padding and end the walk. `ends` is read and filled (`skip_items`),
     `previous` is the tag of an element before `start`.
     Raises Truncated if an element reaches beyond the size or there is none, Unparsable if what stands there cannot be
-    an element.
+    an element, OverLimits if there are too many.
     """
-    position, size = start, window.size
+    position, size, count = start, window.size, 0
     while position < size:
         if size - position < 8 and _is_padding(window, position, layout):
             break
@@ -128,7 +131,9 @@ def root_elements(
         if end > size:
             _refuse_length(tag, previous, position, size)
         yield Element(tag, vr, position, value, length, end)
-        position, previous = end, tag
+        position, previous, count = end, tag, count + 1
+        if count > MOST_ELEMENTS:
+            raise OverLimits(f"more than {MOST_ELEMENTS} elements before offset {position}")
     if previous < 0:
         raise Truncated(f"no element follows offset {start} of {size}")
 

@@ -43,6 +43,12 @@ class Unparsable(NotReadable):
     code = "unparsable"
 
 
+class OverLimits(NotReadable):
+    """Working on the file would take more memory than is allowed for one."""
+
+    code = "over_limits"
+
+
 class NotWritable(Exception):
     """The edited data set cannot be encoded, for instance a text that its character set cannot express."""
 

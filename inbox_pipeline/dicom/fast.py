@@ -15,6 +15,7 @@ from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Ends, Layout
 from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
+from inbox_pipeline.dicom.window import PART_LIMIT, require_room
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -118,6 +119,7 @@ class FastRoad:
     def _read(self, start: int, end: int) -> bytes:
         if end <= len(self._head):
             return self._head[start:end]
+        require_room(end - start, PART_LIMIT)
         self._stream.seek(start)
         return self._stream.read(end - start)
 

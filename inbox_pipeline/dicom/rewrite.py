@@ -29,7 +29,7 @@ from inbox_pipeline.dicom.preface import (
 )
 from inbox_pipeline.dicom.quiet import quiet
 from inbox_pipeline.dicom.text import ascii_text
-from inbox_pipeline.dicom.window import Window
+from inbox_pipeline.dicom.window import PART_LIMIT, Window, require_room
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -242,13 +242,14 @@ def _frame(facts: _Facts, preface: Preface, head: bytes, zero_preamble: bool, sy
 
 
 def _runs(segments: Iterable[Segment], head: bytes, source: BinaryIO) -> Iterator[bytes]:
-    """The bytes of an output besides pixel data."""
+    """The bytes of an output besides pixel data. Raises OverLimits."""
     for data, start, end in ((s.data, s.start, s.end) for s in segments if not s.pixel):
         if data is not None:
             yield data
         elif end <= len(head):
             yield head[start:end]
         else:
+            require_room(end - start, PART_LIMIT)
             source.seek(start)
             yield source.read(end - start)
 

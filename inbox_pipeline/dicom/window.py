@@ -7,12 +7,16 @@ Does not belong here: any knowledge of elements.
 import zlib
 from typing import BinaryIO, Protocol
 
-from inbox_pipeline.dicom.errors import Truncated, Unparsable
+from inbox_pipeline.dicom.errors import OverLimits, Truncated, Unparsable
 
 SMALLEST_READ = 1 << 10
 LARGEST_READ = 1 << 18
 HEADER_LIMIT = 1 << 28
 INFLATED_LIMIT = 1 << 29
+WHOLE_LIMIT = 1 << 29
+"""So many bytes of one file are held in memory where it must be read as a whole."""
+PART_LIMIT = 1 << 27
+"""So many bytes besides pixel data are held in memory at once elsewhere; they are worked on in several copies."""
 _STEP = 1 << 18
 
 
@@ -26,6 +30,12 @@ class Readable(Protocol):
     def read(self, count: int, /) -> bytes:
         """Return up to `count` bytes."""
         ...
+
+
+def require_room(count: int, limit: int) -> None:
+    """Require that so many bytes may be held in memory. Raises OverLimits."""
+    if count > limit:
+        raise OverLimits(f"{count} bytes would be held in memory at once")
 
 
 class Window:
@@ -63,7 +73,8 @@ class Window:
         return self.data[at : at + count]
 
     def whole(self, start: int, end: int) -> bytes:
-        """All bytes from `start` to `end`, read past the window and its limit. Raises Truncated."""
+        """All bytes from `start` to `end`, read past the window and its limit. Raises Truncated, OverLimits."""
+        require_room(end - start, WHOLE_LIMIT)
         self._stream.seek(start)
         data = self._stream.read(end - start)
         if len(data) < end - start:

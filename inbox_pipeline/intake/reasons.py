@@ -387,6 +387,11 @@ LEDGER = [
             "Look at it, then write a pixel rule for the device (docs/pixels.md), or let the policy pass this kind.",
         ),
         (
+            "over_limits",
+            "Working on it would take more memory than is allowed for one file.",
+            "Let a script remove its longest elements and retry; docs/durability.md says what the limits are.",
+        ),
+        (
             "took_too_long",
             "Working on it took longer than is allowed for one file of its size.",
             "Look at what is special about it; if storage was slow, retry.",

@@ -59,6 +59,7 @@ REASON_WORDS = {
     "reference_error": "held because a reference in them cannot be read",
     "anonymize_error": "held because they could not be rewritten",
     "burned_in_risk": "held because their images may show who the patient is",
+    "over_limits": "held because working on them would take too much memory",
     "took_too_long": "held because working on them took too long",
     "document_not_cleaned": "held because they carry documents that cannot be cleaned",
     "pixel_rule_hold": "held by a pixel rule",

@@ -92,6 +92,10 @@ class _Files:
         self._folder, self._care, self._check = folder, care, check
         self._roots = {"archived": site.settings.archive_path, "prearchived": site.settings.prearchive_path}
 
+    def in_order(self, rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
+        """Return rows in the order in which their sources are read with the least work."""
+        return rows if self._folder is None else self._folder.in_order(rows)
+
     def open(self, row: RowMapping, stack: ExitStack) -> tuple[BinaryIO, BinaryIO]:
         """Open both for as long as `stack` lasts. Raises OSError, also for a file at which workers died."""
         self._check()
@@ -113,7 +117,7 @@ def _across(files: _Files, rows: Sequence[RowMapping], policy: Policy) -> list[R
 
 def _facts(files: _Files, rows: Sequence[RowMapping], policy: Policy, counts: Counter[str]) -> Iterator[FileFacts]:
     """Read what can be read; `counts` takes up what cannot, and references that are no longer there."""
-    for row in rows:
+    for row in files.in_order(rows):
         try:
             with ExitStack() as stack:
                 looked = look(*files.open(row, stack), policy)

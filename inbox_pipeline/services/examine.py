@@ -96,6 +96,8 @@ def examine(folder: Requested, entry: Entry, asked: Asked) -> dict[str, Any]:
     try:
         with folder.open(entry.source_path) as stream:
             return base | _read(stream, entry, asked)
+    except NotReadable as error:
+        return base | ended(_code(error, entry.source_path))
     except NotOpened as fault:
         return base | ended(fault.code)
     except OSError:
@@ -107,10 +109,7 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     if litter:
         return ended(litter)
     stream.seek(0)
-    try:
-        header = read_header(stream, size=entry.size)
-    except NotReadable as error:
-        return ended(_code(error, entry.source_path))
+    header = read_header(stream, size=entry.size)
     fault = _uid_fault(header, cleaned=asked.profile is not None)
     if fault:
         return ended(fault)

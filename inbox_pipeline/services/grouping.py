@@ -6,7 +6,7 @@ Belongs here: reading what the pure decisions need beyond the rows. Does not bel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from inbox_pipeline.dicom.errors import NotReadable
@@ -41,7 +41,7 @@ def judge(
         archived: by row, the source digest of the instance of that UID which the session has that the file would join.
         replaces: whether a file replaces such an instance.
     """
-    copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in rows]
+    copies = [Copy(row["id"], row["source_path"], row["sop_key"]) for row in folder.in_order(rows)]
     wanted = needing_digests(copies, committed, archived)
     digests: dict[int, str] = {}
     unread: dict[int, str] = {}
@@ -57,14 +57,21 @@ def judge(
     return judge_copies(readable, digests, committed, archived, replaces=replaces) | unread, digests
 
 
-def plan_rows(folder: Requested, rows: Iterable[Row], destination: Destination) -> list[PlannedSession]:
+def plan_rows(folder: Requested, rows: Sequence[Row], destination: Destination) -> list[PlannedSession]:
     """Return the sessions that ledger rows make; reads one header per study for its order."""
     files = [facts(row) for row in rows]
     firsts: dict[str, bytes] = {}
     for file in sorted(files, key=lambda f: f.source_path):
         firsts.setdefault(file.study_key, file.source_path)
-    order = {study: _order(folder, source_path) for study, source_path in firsts.items()}
+    order = {study: _order(folder, source_path) for study, source_path in _in_order(folder, rows, firsts)}
     return plan_sessions(files, order, destination)
+
+
+def _in_order(folder: Requested, rows: Sequence[Row], firsts: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+    """Return studies and the paths of their first files, in the order in which these are read with the least work."""
+    wanted = set(firsts.values())
+    ordered = folder.in_order([row for row in rows if row["source_path"] in wanted])
+    return [(row["study_key"], row["source_path"]) for row in ordered]
 
 
 def facts(row: Row) -> FileFacts:

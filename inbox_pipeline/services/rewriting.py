@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from inbox_pipeline.dicom.errors import NotReadable, NotWritable
+from inbox_pipeline.dicom.errors import NotReadable, NotWritable, OverLimits
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import InboxError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from inbox_pipeline.script.references import NewUid
 
 _READ_BYTES = 1 << 20
+UNSETTLED_NS = 2_000_000_000
 Result = TypeVar("Result")
 
 
@@ -119,6 +121,7 @@ class Rewriter:
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
             result = rewritten(stream, target, editor, editor, source.size, pairs=pairs)
+            _require_read_once(stream, source, result)
             told = editor.pairs(result) if pairs else None
             return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
 
@@ -185,7 +188,7 @@ class Rewriter:
                 return result
         except FileNotFoundError:
             raise Stopped("source_vanished") from None
-        except NotOpened as fault:
+        except (NotOpened, OverLimits) as fault:
             raise Stopped(fault.code) from None
         except OSError:
             raise Stopped("unreadable") from None
@@ -199,6 +202,16 @@ class Rewriter:
     def _require_same(self, stream: BinaryIO, source: Source) -> None:
         if self._folder.state(stream) != (source.size, source.mtime_ns, source.inode):
             raise Stopped("source_changed")
+
+
+def _require_read_once(stream: BinaryIO, source: Source, result: Rewritten) -> None:
+    """Require of a file that was written to just now that what was read is what is there.
+
+    A clock ticks in milliseconds, so that a modification time cannot tell whether such a file has changed since.
+    """
+    settled = time.time_ns() - source.mtime_ns > UNSETTLED_NS
+    if not settled and _sha256(stream).hex() != result.source_sha256:
+        raise Stopped("source_changed")
 
 
 def rewritten(

@@ -8,7 +8,6 @@ in their order read it once.
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import struct
 import tarfile
@@ -30,7 +29,6 @@ _STEP = 1 << 18
 _BLOCK = tarfile.BLOCKSIZE
 _FAULTS = (
     tarfile.TarError,
-    gzip.BadGzipFile,
     zlib.error,
     lzma.LZMAError,
     struct.error,
@@ -168,40 +166,69 @@ def decompressor(name: str) -> Decompressor:
         Rejected: `archive_file_not_supported`.
     """
     if name.endswith((".tgz", ".tar.gz")):
-        return lambda file: cast(Forward, gzip.GzipFile(fileobj=file, mode="rb"))
+        return partial(_Streams, _Gzip)
     if name.endswith(".tar.xz"):
-        return _Xz
+        return partial(_Streams, _xz)
     return _zstd() if name.endswith(".tar.zst") else lambda file: file
 
 
-class _Xz:
-    """An xz file; the standard library's own reader sets no bound to its memory."""
+class _Gzip:
+    """One gzip stream, decompressed as `lzma` does it; its checksum is compared."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._fresh = partial(lzma.LZMADecompressor, format=lzma.FORMAT_XZ, memlimit=MOST_WINDOW_BYTES)
-        self._inside = self._fresh()
+    def __init__(self) -> None:
+        self._inside = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+        return self._inside.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all that was given has been used."""
+        return not self._inside.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the stream."""
+        return self._inside.unused_data
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        """Return up to `most` bytes. Raises zlib.error."""
+        return self._inside.decompress(self._inside.unconsumed_tail + data, most)
+
+
+class _Streams:
+    """Compressed streams, one behind the other, with zero bytes between and after them."""
+
+    def __init__(self, fresh: Callable[[], _Gzip | lzma.LZMADecompressor], file: BinaryIO) -> None:
+        self._fresh, self._file = fresh, file
+        self._inside, self._ahead = fresh(), b""
 
     def read(self, count: int) -> bytes:
-        """Return up to `count` bytes, none at the end. Raises LZMAError, EOFError."""
-        while True:
-            packed = self._file.read(_STEP) if self._inside.needs_input and not self._inside.eof else b""
-            if self._inside.eof:
-                if not self._next():
-                    return b""
-            elif self._inside.needs_input and not packed:
-                raise EOFError
-            elif piece := self._inside.decompress(packed, count):
+        """Return up to `count` bytes, none at the end. Raises EOFError, zlib.error, LZMAError."""
+        while not self._inside.eof or self._next():
+            packed = (self._ahead or self._file.read(_STEP)) if self._inside.needs_input else b""
+            starved = self._inside.needs_input and not packed
+            self._ahead = b""
+            piece = self._inside.decompress(packed, count)
+            if piece:
                 return piece
+            if starved and not self._inside.eof:
+                raise EOFError
+        return b""
 
     def _next(self) -> bool:
         """Go on with another stream behind the one that has ended, if there is one."""
         rest = self._inside.unused_data or self._file.read(_STEP)
         rest = rest.lstrip(b"\0")
         if rest:
-            self._inside = self._fresh()
-            self._inside.decompress(rest, 0)
+            self._inside, self._ahead = self._fresh(), rest
         return bool(rest)
+
+
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_WINDOW_BYTES)
 
 
 def _zstd() -> Decompressor:

@@ -72,6 +72,16 @@ def test_a_member_can_be_opened_while_others_are_listed(tmp_path: Path, kind: st
             pass
 
 
+@pytest.mark.parametrize("kind", (".tar.gz", ".tar.xz", ".tar.zst"))
+@pytest.mark.parametrize("between", [b"", bytes(4)], ids=["joined", "padded"])
+def test_a_compressed_file_may_be_of_several_streams(tmp_path: Path, kind: str, between: bytes) -> None:
+    whole = tarred([("a", NOISE), ("b", NOISE[::-1])])
+    parts = [compressed(kind, whole[start : start + 300_000]) for start in range(0, len(whole), 300_000)]
+    path = written(tmp_path / f"x{kind}", (between if kind != ".tar.zst" else b"").join(parts))
+    with InboxArchive(os.fsencode(path)) as archive:
+        assert [content(archive, entry.source_path) for entry in archive.walk()] == [NOISE, NOISE[::-1]]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_folders_have_no_entry_and_names_need_not_be_utf8(tmp_path: Path, kind: str) -> None:
     names = ["F/", "M\udcfcller.dcm"] if kind != ".zip" else ["F/", "Müller.dcm"]
