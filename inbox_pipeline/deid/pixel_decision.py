@@ -94,7 +94,7 @@ class PixelDecision:
     @property
     def note(self) -> str | None:
         """What the ledger says of text that was found and blanked."""
-        return f"text in the pixels was blanked in {len(self.rectangles)} places" if self.blanks_text else None
+        return f"drawn text was blanked, places: {len(self.rectangles)}" if self.blanks_text else None
 
     @property
     def blanks_text(self) -> bool:

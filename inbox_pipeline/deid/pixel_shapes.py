@@ -40,6 +40,10 @@ class Shapes(NamedTuple):
         """Return the shapes with these numbers, or those where a mask is set, in that order."""
         return Shapes(*(column[wanted] for column in self))
 
+    def and_those(self, others: Shapes) -> Shapes:
+        """Return these shapes and the others."""
+        return Shapes(*map(np.concatenate, zip(self, others, strict=True)))
+
 
 def runs_of(mask: Array) -> Runs:
     """Return the runs of a mask of two dimensions."""
@@ -55,9 +59,11 @@ def shapes_of(runs: Runs, marks: Array) -> Shapes:
     """Return the shapes that runs form, diagonal neighbours included.
 
     Args:
-        runs: at least one.
+        runs: in the order of rows; none form none.
         marks: a number for each run; a shape's `marked` is their sum.
     """
+    if not len(runs.row):
+        return Shapes(*np.zeros((len(Shapes._fields), 0), int))
     shape = joined(len(runs.row), *_touching(runs))
     order = np.argsort(shape, kind="stable")
     first = np.flatnonzero(np.diff(shape[order], prepend=-1))

@@ -48,6 +48,7 @@ _ALONE = 0.7
 _ALIGNED = 0.9
 """The part of a line's letters that must have one of two tops."""
 _STEPS_ASIDE = 16
+"""How many heights far, to either side, a line's company is looked for."""
 
 
 def find_text(plane: Array, look: Look = SURE, *, soft: bool = True) -> list[Rectangle]:
@@ -61,11 +62,12 @@ def find_text(plane: Array, look: Look = SURE, *, soft: bool = True) -> list[Rec
     if low == high or min(plane.shape) < look.lowest:
         return found
     coarse, most = _coarse(plane[::2], low, high)
-    for level in _LEVELS if soft else _LEVELS[:1]:
-        for ink, sampled in zip(_inks(low, high, level), _inks(0, most, level), strict=True):
+    levels = _LEVELS if soft else _LEVELS[:1]
+    for level in levels:
+        inks = (_inks(low, high, level), _inks(low, high, levels[-1]), _inks(0, most, level))
+        for ink, softest, sampled in zip(*inks, strict=True):
             for top, bottom in _bands(_steps(coarse, sampled)):
-                part = plane[top:bottom]
-                found += [_lower(each, top) for each in _text_in(ink.letters(part), ink.around(part), look)]
+                found += [_lower(each, top) for each in _text_in(plane[top:bottom], ink, softest, look)]
         if found:
             break
     return found
@@ -136,15 +138,21 @@ def _bands(busy: Array) -> list[tuple[int, int]]:
     return bands
 
 
-def _text_in(letters: Array, around: Array, look: Look) -> list[Rectangle]:
-    runs = runs_of(letters)
-    if not len(runs.row):
-        return []
-    shapes = shapes_of(runs, _sharp_ends(runs, around))
+def _text_in(part: Array, ink: _Ink, softest: _Ink, look: Look) -> list[Rectangle]:
+    """Lines of letters in one ink, with what belongs to them in the softest one."""
+    letters = ink.letters(part)
+    shapes = _shapes(letters, ink.around(part))
     glyphs = shapes.only(_like_letters(shapes, look))
     lines = _lines_of(glyphs.only(np.lexsort((glyphs.left, glyphs.bottom))))
     sure = [line for line in lines if _is_text(line, look) and _stands_alone(line, letters)]
+    if sure and softest != ink:
+        shapes = shapes.and_those(_shapes(softest.letters(part), softest.around(part)))
     return [_box(_with_company(line, shapes)) for line in sure]
+
+
+def _shapes(letters: Array, around: Array) -> Shapes:
+    runs = runs_of(letters)
+    return shapes_of(runs, _sharp_ends(runs, around))
 
 
 def _sharp_ends(runs: Runs, around: Array) -> Array:
