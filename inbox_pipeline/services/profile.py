@@ -155,6 +155,7 @@ class ProfilePass:
         self._profile = profile
         self._decision = PixelDecision(KEEP)
         self._annotated = False
+        self._looks: list[Seen | None] = []
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
@@ -185,9 +186,12 @@ class ProfilePass:
             raise self._stop()
 
     def _seen(self, dataset: Dataset) -> Seen | None:
+        """What looking at the pixels finds; an editor that gives way decides twice, and looks once."""
         from inbox_pipeline.services.drawn_text import seen_closely, seen_in  # noqa: PLC0415 - loads numpy
 
-        return seen_closely(dataset) if self._annotated else seen_in(dataset)
+        if not self._looks:
+            self._looks.append(seen_closely(dataset) if self._annotated else seen_in(dataset))
+        return self._looks[0]
 
     def treat_pixels(self, dataset: Dataset, altered: bool) -> tuple[Change, ...]:
         """Do what was decided on the data set that scripts have left; return what was changed. Raises Stopped.
