@@ -16,6 +16,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.uid import ExplicitVRBigEndian
 
 from inbox_pipeline.script.blanking import NATIVE, PIXEL_DATA, layout_of, native_value, number, transfer_syntax
+from inbox_pipeline.script.codecs import FRAME_LIMIT
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.pixels import Layout
@@ -49,8 +50,8 @@ def native_frames(root: Root) -> Iterator[list[Plane]]:
     if layout.bits not in _WIDTHS or not 1 <= layout.samples <= 4:
         raise Failure("samples of this width are not looked at")
     size, (length, read) = layout.length, _source(root, layout)
-    if not size:
-        raise Failure("the attributes tell of no pixels")
+    if not 0 < size <= FRAME_LIMIT:
+        raise Failure("the attributes tell of no pixels, or of a larger frame than is looked at")
     for start in range(0, max(length - 1, 0), size):
         yield list(_planes(read(start, min(size, length - start)).ljust(size, b"\0"), layout, signed))
 
