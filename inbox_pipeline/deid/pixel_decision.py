@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from inbox_pipeline.deid.options import PIXEL_CODE, Code
 from inbox_pipeline.deid.pixel_conditions import holds
 from inbox_pipeline.deid.pixel_faces import shows_face
 from inbox_pipeline.deid.pixel_facts import Facts
 from inbox_pipeline.deid.pixel_risks import (
+    ANNOTATION_RISK,
     IMAGE_REASON,
     RISK_NAMES,
     ULTRASOUND_RISK,
@@ -27,12 +29,17 @@ from inbox_pipeline.errors import Rejected
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.pixels import Rectangle, complement
 
+if TYPE_CHECKING:
+    from inbox_pipeline.deid.pixel_search import Seen
+
 KEEP, BLANK, HOLD, EXCLUDE = "keep", "blank", "hold", "exclude"
 METHOD = PIXEL_CODE.meaning
 """What joins (0012,0063) when something was blanked."""
 
 RECOGNIZABLE_FEATURES = 0x00280302
 _RULE_HOLD, _RULE_ERROR, _RULE_EXCLUDE = "pixel_rule_hold", "pixel_rule_error", "pixel_rule_exclude"
+TEXT_REASON = "text_in_pixels"
+"""What a file is held for that seems to show text whatever is blanked."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,8 @@ class PixelDecision:
 
     `rectangles` are blanked in every frame. `reason` is the ledger's code of a file that is held or excluded, `detail`
     says why in words without values, `rule` names the rule that decided. `face` tells that the image may show a face,
-    whatever else is done.
+    whatever else is done. `looks` tells that the pixels are to be looked at before this is final, `looked` that this is
+    what looking has led to.
     """
 
     kind: str
@@ -70,6 +78,8 @@ class PixelDecision:
     detail: str | None = None
     rule: str | None = None
     face: bool = False
+    looks: bool = False
+    looked: bool = False
 
     @property
     def codes(self) -> tuple[Code, ...]:
@@ -81,12 +91,37 @@ class PixelDecision:
         """The values to set, besides what blanking itself says: (0028,0302) for what may show a face."""
         return {RECOGNIZABLE_FEATURES: ("YES",)} if self.face else {}
 
+    @property
+    def note(self) -> str | None:
+        """What the ledger says of text that was found and blanked."""
+        return f"drawn text was blanked, places: {len(self.rectangles)}" if self.blanks_text else None
+
+    @property
+    def blanks_text(self) -> bool:
+        """Whether what is blanked is text that was found by looking."""
+        return self.looked and self.kind == BLANK
+
+    def after_look(self, seen: Seen | None) -> PixelDecision:
+        """Return the decision once the pixels have been looked at; `seen` is None if they could not be.
+
+        Text is blanked. An image that is held for its annotation alone is released thereby, if nothing remains.
+        """
+        if seen is None or not seen.places:
+            return replace(self, looks=False)
+        if not seen.remains:
+            return PixelDecision(BLANK, seen.places, face=self.face, looked=True)
+        if self.kind == HOLD:
+            return replace(self, looks=False)
+        detail = f"in more places than the {len(seen.places)} that could be blanked"
+        return PixelDecision(HOLD, reason=TEXT_REASON, detail=detail, face=self.face, looked=True)
+
     def after_scripts(self, pixels_altered: bool) -> PixelDecision:
         """Return the decision once scripts have run: one that blanked pixels has spoken for an image at risk.
 
-        Rules stay in force, and so does what is held for a document.
+        It has for one in which text was found, too. Rules stay in force, and so does what is held for a document.
         """
-        if pixels_altered and self.kind == HOLD and self.reason == IMAGE_REASON and self.rule is None:
+        at_risk = self.kind == HOLD and self.reason == IMAGE_REASON and self.rule is None
+        if pixels_altered and (at_risk or self.looked):
             return PixelDecision(KEEP, face=self.face)
         return self
 
@@ -184,10 +219,11 @@ def _by_kind(facts: Facts, options: PixelOptions) -> PixelDecision:
     outside = _outside_regions(facts) if is_ultrasound(facts) else None
     found = [risk for risk in risks(facts) if _counts(risk, options, outside)]
     if found:
-        return PixelDecision(HOLD, reason=found[0].reason, detail=found[0].words)
+        annotated = [risk.name for risk in found] == [ANNOTATION_RISK]
+        return PixelDecision(HOLD, reason=found[0].reason, detail=found[0].words, looks=annotated)
     if outside and ULTRASOUND_RISK not in options.passing:
         return PixelDecision(BLANK, outside)
-    return PixelDecision(KEEP)
+    return PixelDecision(KEEP, looks=facts.has_pixels and not risks(facts))
 
 
 def _counts(risk: Risk, options: PixelOptions, outside: tuple[Rectangle, ...] | None) -> bool:

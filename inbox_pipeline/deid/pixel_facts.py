@@ -39,6 +39,8 @@ ALWAYS_READ = (
     *(BODY_PART, REGION_NAME, FRAME_REGION_NAME, *DESCRIPTIONS),
 )
 _PIXELS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
+_LAYOUT = (0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280100, 0x00280101, 0x00280103)
+"""What says, besides rows and columns, where samples lie (`script/frames.py`)."""
 _DOCUMENT = 0x00420011
 _REGIONS = 0x00186011
 _REGION_SIDES = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
@@ -79,8 +81,9 @@ class Facts:
 
 
 def looked_at(wanted: Collection[Path] = ()) -> frozenset[int]:
-    """Return the root elements that `read_facts` may look at."""
-    return frozenset((*(path[0] for path in (*ALWAYS_READ, *wanted, ROWS, COLUMNS)), *_PIXELS, _REGIONS, _DOCUMENT))
+    """Return the root elements that `read_facts` may look at, and those that say how to look at the pixels."""
+    paths = (*ALWAYS_READ, *wanted, ROWS, COLUMNS)
+    return frozenset((*(path[0] for path in paths), *_LAYOUT, *_PIXELS, _REGIONS, _DOCUMENT))
 
 
 def read_facts(dataset: Dataset, wanted: Collection[Path] = ()) -> Facts:

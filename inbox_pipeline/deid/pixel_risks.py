@@ -97,7 +97,7 @@ def _of(classes: frozenset[str], modality: str) -> Callable[[Facts], bool]:
 
 
 DOCUMENT_REASON, IMAGE_REASON = "document_not_cleaned", "burned_in_risk"
-ULTRASOUND_RISK = "ultrasound"
+ULTRASOUND_RISK, ANNOTATION_RISK = "ultrasound", "annotation"
 WITHOUT_PIXELS = (
     Risk("document", DOCUMENT_REASON, "an encapsulated document or model", _is_document),
     Risk("sound", DOCUMENT_REASON, "a sound recording", lambda facts: facts.text(named.SOP_CLASS) in SOUNDS),
@@ -106,7 +106,7 @@ WITH_PIXELS = (
     Risk(
         "unreadable", IMAGE_REASON, "an element that decides cannot be read", lambda f: bool(f.unreadable & _DECISIVE)
     ),
-    Risk("annotation", IMAGE_REASON, "Burned In Annotation is YES", lambda f: f.text(named.BURNED_IN) == "YES"),
+    Risk(ANNOTATION_RISK, IMAGE_REASON, "Burned In Annotation is YES", lambda f: f.text(named.BURNED_IN) == "YES"),
     Risk("secondary-capture", IMAGE_REASON, "a secondary capture", _is_captured),
     Risk("scan", IMAGE_REASON, "digitized film, paper or video", lambda f: f.text(named.CONVERSION) in _DIGITIZED),
     Risk("photograph", IMAGE_REASON, "a photograph", _of(PHOTOGRAPHS, "XC")),

@@ -418,7 +418,7 @@ LEDGER = [
         ),
         (
             "text_in_pixels",
-            "The second look found in its pixels what may be text.",
+            "Its pixels seem to show text, and blanking what was found left some.",
             "Look at it, then write a pixel rule that blanks the text, or one that keeps the image, and retry.",
         ),
         (

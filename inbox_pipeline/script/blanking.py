@@ -24,7 +24,7 @@ from inbox_pipeline.script.edits import Change, Edits
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.script.levels import Level, Root
 
-_PIXEL_DATA, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
+PIXEL_DATA, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
 _TRANSFER_SYNTAX, _BURNED_IN = 0x00020010, 0x00280301
 PHOTOMETRIC, _PLANAR, FRAMES = 0x00280004, 0x00280006, 0x00280008
@@ -32,7 +32,7 @@ _METHOD, _METHOD_CODES = 0x00120063, 0x00120064
 _CODE = {0x00080100: "113101", 0x00080102: "DCM", 0x00080104: "Clean Pixel Data Option"}
 """PS3.16 CID 7050."""
 
-_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 _NUMBER = re.compile(r"\+?[0-9]{1,12}")
 
 
@@ -56,7 +56,7 @@ def blank(root: Root, rectangles: Sequence[pixels.Rectangle], method: str) -> No
     """Do what `blank_pixels` does through the journal of `root`, with a warning where nothing is done."""
     if any(root.has(tag) for tag in _FLOATS):
         raise Failure("pixel data of floating point numbers cannot be altered")
-    if not root.has(_PIXEL_DATA):
+    if not root.has(PIXEL_DATA):
         root.edits.warn("there is no pixel data to alter; nothing was done")
         return
     columns, rows = number(root, 0x00280011), number(root, 0x00280010)
@@ -69,10 +69,10 @@ def blank(root: Root, rectangles: Sequence[pixels.Rectangle], method: str) -> No
 
 
 def _fill(root: Root, areas: Sequence[pixels.Rectangle]) -> None:
-    syntax, layout = transfer_syntax(root), _layout(root)
-    if syntax in _NATIVE:
-        value = pixels.fill(_native(root, syntax, layout), layout, areas)
-        _put_pixels(root, root.vr(_PIXEL_DATA), value)
+    syntax, layout = transfer_syntax(root), layout_of(root)
+    if syntax in NATIVE:
+        value = pixels.fill(native_value(root, syntax, layout), layout, areas)
+        _put_pixels(root, root.vr(PIXEL_DATA), value)
     else:
         decoded = _decoded(root, syntax, layout)
         layout = replace(layout, frames=decoded.frames, photometric=decoded.photometric, planar=decoded.planar == 1)
@@ -83,18 +83,18 @@ def _fill(root: Root, areas: Sequence[pixels.Rectangle]) -> None:
 
 
 def _put_pixels(root: Root, vr: str, value: bytes) -> None:
-    root.put(values.element_with(_PIXEL_DATA, vr, value), "pixels")
+    root.put(values.element_with(PIXEL_DATA, vr, value), "pixels")
 
 
-def _native(root: Root, syntax: str, layout: pixels.Layout) -> bytes:
-    """The value of pixel data that is not compressed, in little endian order."""
-    element = root.element(_PIXEL_DATA)
+def native_value(root: Root, syntax: str, layout: pixels.Layout) -> bytes:
+    """The value of pixel data that is not compressed, in little endian order. Raises Failure if it cannot be read."""
+    element = root.element(PIXEL_DATA)
     value = element.value if element is not None else None
     if not isinstance(value, bytes):
-        raise Failure("the pixel data cannot be read", root.path(_PIXEL_DATA))
+        raise Failure("the pixel data cannot be read", root.path(PIXEL_DATA))
     if syntax != ExplicitVRBigEndian:
         return value
-    return reversed_words(value, width_of_pixels(root.vr(_PIXEL_DATA), layout.bits))
+    return reversed_words(value, width_of_pixels(root.vr(PIXEL_DATA), layout.bits))
 
 
 def _decoded(root: Root, syntax: str, layout: pixels.Layout) -> codecs.Decoded:
@@ -104,7 +104,7 @@ def _decoded(root: Root, syntax: str, layout: pixels.Layout) -> codecs.Decoded:
     try:
         return codecs.decoded(scratch(root, syntax), syntax, image)
     except Failure as failure:
-        raise Failure(failure.message, root.path(_PIXEL_DATA)) from None
+        raise Failure(failure.message, root.path(PIXEL_DATA)) from None
 
 
 def _describe(root: Root, decoded: codecs.Decoded, layout: pixels.Layout) -> None:
@@ -131,7 +131,8 @@ def transfer_syntax(root: Root) -> str:
     return ImplicitVRLittleEndian if implicit else ExplicitVRBigEndian if little is False else ExplicitVRLittleEndian
 
 
-def _layout(root: Root) -> pixels.Layout:
+def layout_of(root: Root) -> pixels.Layout:
+    """What the attributes say of native pixel data. Raises Failure where a number is missing."""
     photometric, samples = root.text(0x00280004) or "", number(root, 0x00280002, 1)
     return pixels.Layout(
         rows=number(root, 0x00280010),

@@ -33,6 +33,7 @@ from inbox_pipeline.deid.pixel_decision import (
     decide,
 )
 from inbox_pipeline.deid.pixel_facts import looked_at, read_facts
+from inbox_pipeline.deid.pixel_risks import IMAGE_REASON
 from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
@@ -47,9 +48,12 @@ from inbox_pipeline.script.blanking import blank_pixels
 from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.stopped import Stopped
+from inbox_pipeline.services.text_in_pixels import is_installed, look, reader
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+
+    from inbox_pipeline.deid.pixel_search import Seen
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
 _FRAME_END = 132
@@ -95,7 +99,8 @@ class Profile:
         self.policy = Policy.of(choice.options if choice.basic else ())
         self.pseudonyms = pseudonyms
         self.cleaner = Cleaner(self.policy, pseudonyms)
-        self.wanted = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES} if choice.basic else frozenset()
+        looked = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES}
+        self.wanted = looked if choice.basic else frozenset[int]()
         self.sources = lru_cache(maxsize=_KINDS)(lambda iod: Sources(self.policy.actions(iod)))
         self.shifts = choice.basic and MODIFIED_DATES in choice.options
 
@@ -149,6 +154,8 @@ class ProfilePass:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._decision = PixelDecision(KEEP)
+        self._annotated = False
+        self._looks: list[Seen | None] = []
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
@@ -171,10 +178,20 @@ class ProfilePass:
         return collector.freeze().narrowed(lambda one: one.kind in _DIRECT, uids=False)
 
     def decide_on_pixels(self, dataset: Dataset) -> None:
-        """Decide, from the original header, what is done about pixels and documents. Raises Stopped."""
-        self._decision = decide(read_facts(dataset, self._profile.rules.wanted), self._profile.rules, PixelOptions())
+        """Decide, from the original header and pixels, what is done about pixels and documents. Raises Stopped."""
+        decision = decide(read_facts(dataset, self._profile.rules.wanted), self._profile.rules, PixelOptions())
+        self._annotated = decision.looks and decision.kind == HOLD
+        self._decision = decision.after_look(self._seen(dataset)) if decision.looks else decision
         if self._decision.kind == EXCLUDE:
             raise self._stop()
+
+    def _seen(self, dataset: Dataset) -> Seen | None:
+        """What looking at the pixels finds; an editor that gives way decides twice, and looks once."""
+        from inbox_pipeline.services.drawn_text import seen_closely, seen_in  # noqa: PLC0415 - loads numpy
+
+        if not self._looks:
+            self._looks.append(seen_closely(dataset) if self._annotated else seen_in(dataset))
+        return self._looks[0]
 
     def treat_pixels(self, dataset: Dataset, altered: bool) -> tuple[Change, ...]:
         """Do what was decided on the data set that scripts have left; return what was changed. Raises Stopped.
@@ -192,10 +209,21 @@ class ProfilePass:
                 changes = blank_pixels(dataset, self._decision.rectangles, METHOD)
             except Failure as failure:
                 raise Stopped("pixels_not_blanked", failure.message) from None
+            self._read_again(dataset)
         for tag, values in self._decision.markers.items():
             dataset.add_new(tag, vr_of(tag), "\\".join(values))
             changes = (*changes, Change((tag,), "set", 0))
         return changes
+
+    def _read_again(self, dataset: Dataset) -> None:
+        """Have what released an annotated image confirmed by the extra `ocr`, if it is there. Raises Stopped."""
+        if self._annotated and self._decision.blanks_text and is_installed() and look(dataset, reader()).boxes:
+            raise Stopped(IMAGE_REASON, "text was blanked, and more was read in the pixels")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told of pixels that were blanked because they show text."""
+        return () if self._decision.note is None else (self._decision.note,)
 
     @property
     def blanks(self) -> bool:

@@ -51,11 +51,15 @@ class Applied:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a recipe did to a data set: per script, the references that followed, and what pixel rules have changed."""
+    """What a recipe did to a data set: per script, the references that followed, and what pixel rules have changed.
+
+    `notes` tell of pixels that were blanked because they show text.
+    """
 
     applied: tuple[Applied, ...]
     followed: tuple[Change, ...] = ()
     blanked: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def decided(self) -> list[Change]:
@@ -65,8 +69,9 @@ class Trace:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The scripts' warnings, each with its script and line; no values."""
-        return tuple(f"{each.coded.name}, {warning}" for each in self.applied for warning in each.outcome.warnings)
+        """The scripts' warnings, each with its script and line, and the notes; no values."""
+        scripts = (f"{each.coded.name}, {warning}" for each in self.applied for warning in each.outcome.warnings)
+        return (*scripts, *self.notes)
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -192,7 +197,7 @@ class Editor:
         self.trace = self._recipe.edit(dataset, self._uids, self._new_uid)
         if cleaning is not None:
             altered = any(change.action == "pixels" for change in self.trace.decided)
-            self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered))
+            self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered), notes=cleaning.notes)
             cleaning.strip_meta(dataset)
 
     def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:

@@ -12,29 +12,13 @@ from inbox_pipeline.script.errors import Failure
 from inbox_pipeline.services import text_in_pixels
 from inbox_pipeline.services.text_in_pixels import Seen, look, reader, rendered, sampled
 from inbox_pipeline_tests.data_for_tests import instance
-
-GLYPHS = {
-    "A": "01110 10001 10001 11111 10001 10001 10001",
-    "N": "10001 11001 10101 10011 10001 10001 10001",
-    "E": "11111 10000 10000 11110 10000 10000 11111",
-    "1": "00100 01100 00100 00100 00100 00100 01110",
-    "7": "11111 00001 00010 00100 01000 01000 01000",
-}
+from inbox_pipeline_tests.drawing import draw
 
 
 def image(frames: int = 1, size: int = 16, **values: Any) -> Any:
     pixels = np.zeros((frames, size, size), "<u2")
     pixels[:, -1, -1] = 1000
     return instance(NumberOfFrames=frames, PixelData=pixels.tobytes(), Rows=size, Columns=size, **values), pixels
-
-
-def write(frame: Any, text: str, scale: int) -> None:
-    for number, letter in enumerate(text):
-        glyph = (
-            np.array([[int(bit) for bit in row] for row in GLYPHS[letter].split()]).repeat(scale, 0).repeat(scale, 1)
-        )
-        left = 10 + number * 6 * scale
-        frame[10 : 10 + glyph.shape[0], left : left + glyph.shape[1]][glyph > 0] = 1000
 
 
 @pytest.mark.parametrize(
@@ -98,7 +82,7 @@ def test_the_reader_finds_text_and_no_text() -> None:
     reader.cache_clear()
     dataset, pixels = image(size=256)
     assert look(dataset, reader()).boxes == ()
-    write(pixels[0], "ANNE", 3)
+    draw(pixels[0], "ANNE", 3)
     dataset.PixelData = pixels.tobytes()
     seen = look(dataset, reader())
     assert len(seen.boxes) == 1
