@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections import Counter
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import Cancelled, Rejected
 from inbox_pipeline.services import requests
 from inbox_pipeline.services.accounts import Account, get_account
 from inbox_pipeline.services.site import Site, open_site
@@ -124,6 +125,32 @@ def test_a_commit_that_dies_anywhere_is_finished_by_the_next_attempt(
             assert_settled(site)
             site.catalog.dispose()
     assert set(states) >= expected_states(kind, way) - {"ended"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cancel_that_dies_anywhere_finishes_what_has_an_intent(site_template: Path, tmp_path: Path, way: str) -> None:
+    with by(way):
+        site, admin, request_id = prepared(site_template, tmp_path / "home", "merge")
+        seen = attempt(site, request_id, "run", None, since="archive").seen
+        intended = next(at for at, name in enumerate(seen) if name == "write_bytes") + 2
+        for first in (0, intended):
+            for at in range(0, 30, 5):
+                site, admin, request_id = prepared(site_template, tmp_path / "home", "merge")
+                with pytest.raises(Crash):
+                    attempt(site, request_id, "run", first, since="archive")
+                assert state_of(site, request_id) == ("intended" if first else "staged")
+                requests.cancel(site, admin, request_id)
+                bury(site, request_id)
+                with contextlib.suppress(Crash, Cancelled):
+                    attempt(site, request_id, "stop", at)
+                if bury(site, request_id):
+                    with pytest.raises(Cancelled):
+                        attempt(site, request_id, "again", None)
+                    bury(site, request_id)
+                assert requests.request_json(site, request_id, admin)["outcome"] == "cancelled"
+                assert shown(site) == {"FAKE001": NEW if first else OLD}
+                assert_settled(site)
+                site.catalog.dispose()
 
 
 def expected_states(kind: str, way: str) -> set[str]:
