@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections import Counter
@@ -23,7 +24,7 @@ from inbox_pipeline.services.accounts import Account, get_account
 from inbox_pipeline.services.site import Site, open_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store import filesystem
+from inbox_pipeline.store import filesystem, staging
 from inbox_pipeline.store.catalog.schema import instances, session_locks
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.crashing import Crash, attempt, bury
@@ -34,6 +35,13 @@ DURABILITY = Path(__file__).parent.parent.parent / "docs" / "durability.md"
 WAYS = ("exchange", "two renames")
 REPEATED = {"mkdir", "hardlink_to", "unlink", "rmdir"}
 OLD, NEW = 3, 5
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process has written outlives it without that, and these tests end no machine."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
+    monkeypatch.setattr(staging, "sync_file_system", lambda _path: None)
 
 
 @contextmanager
