@@ -95,10 +95,12 @@ class Reconciler:
         return done
 
     def sweep_staging(self) -> list[str]:
-        """Apply rule 4."""
-        return [
-            f"Request {request_id}: what it left in staging was deleted." for request_id in remove_leftovers(self.site)
-        ]
+        """Apply rule 4; what cannot be deleted now is tried again at the next look."""
+        try:
+            swept = remove_leftovers(self.site)
+        except OSError as error:
+            return [f"What ended requests left in staging cannot be deleted ({type(error).__name__})."]
+        return [f"Request {request_id}: what it left in staging was deleted." for request_id in swept]
 
     def _runs_of(self, waiting: queue.Waiting) -> Sequence[dg.DagsterRun]:
         tags = {REQUEST_TAG: str(waiting.request_id), ATTEMPT_TAG: str(waiting.attempt)}

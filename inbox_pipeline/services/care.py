@@ -7,13 +7,13 @@ again. Does not belong here: the mark itself (`store/staging.py`), and the work 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from inbox_pipeline.services.grouping import Row
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.services.storage import TRANSIENT
+from inbox_pipeline.services.storage import TRANSIENT, storing
 from inbox_pipeline.store.catalog import leases
 from inbox_pipeline.store.inbox import UNREADABLE, Requested
 from inbox_pipeline.store.staging import Marker, Staging
@@ -35,7 +35,8 @@ class Care:
     def __init__(self, site: Site, staging: Staging) -> None:
         with site.catalog.read() as connection:
             self._deadly = leases.deadly_files(connection, staging.request_id, DEATHS)
-        self._marker = Marker(staging)
+        with storing():
+            self._marker = Marker(staging)
         self._patience = PATIENCE_SECONDS
 
     def __enter__(self) -> Care:
@@ -48,9 +49,20 @@ class Care:
         """Return whether workers have died at a file as often as they may."""
         return path_digest in self._deadly
 
-    def at(self, path_digest: str) -> AbstractContextManager[None]:
-        """Mark a file while the body works on it."""
-        return self._marker.at(path_digest)
+    @contextmanager
+    def at(self, path_digest: str) -> Iterator[None]:
+        """Mark a file while the body works on it.
+
+        Raises:
+            Unavailable, Rejected: `storage_failed`, if there is no place for the mark.
+        """
+        with storing():
+            self._marker.set(path_digest)
+        try:
+            yield
+        finally:
+            with storing():
+                self._marker.set()
 
     def read(
         self, folder: Requested, row: Row, work: Callable[[], dict[str, Any]], check: Callable[[], None]

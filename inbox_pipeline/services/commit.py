@@ -232,26 +232,28 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMappin
             raise lost(lease.request_id)
         if not commits.take_lock(connection, plan["project_id"], plan["session_label"], lease.request_id):
             return None
-        destination = built.destination
         intent = _intent(site, connection, plan, built)
-        state = plan["state"] if destination.reason == plan["reason"] else "CONFLICT"
         if built.joining is not None:
             _place_rows(connection, built, built.joining)
-        requests.update_session(
-            connection,
-            lease.request_id,
-            plan["number"],
-            destination=destination.place,
-            state=state,
-            reason=destination.reason,
-            findings=[*plan["findings"], *_left_findings(built.joining.joined if built.joining else rows)],
-            intent_token=lease.token,
-            intent_target=intent.target,
-            intent_timestamp=intent.timestamp,
-            intent_into=intent.into,
-            manifest_digest=intent.manifest_digest,
-        )
+            rows = built.joining.joined
+        findings = [*plan["findings"], *_left_findings(rows)]
+        journal = _journal(lease, plan, intent, built.destination.reason)
+        requests.update_session(connection, lease.request_id, plan["number"], findings=findings, **journal)
         return intent
+
+
+def _journal(lease: Lease, plan: RowMapping, intent: Intent, reason: str | None) -> dict[str, Any]:
+    """Return the columns that tell of an intent, and why the session goes elsewhere than planned if it does."""
+    return {
+        "destination": intent.destination,
+        "state": plan["state"] if reason == plan["reason"] else "CONFLICT",
+        "reason": reason,
+        "intent_token": lease.token,
+        "intent_target": intent.target,
+        "intent_timestamp": intent.timestamp,
+        "intent_into": intent.into,
+        "manifest_digest": intent.manifest_digest,
+    }
 
 
 def _intent(site: Site, connection: Connection, plan: RowMapping, built: Built) -> Intent:

@@ -97,7 +97,7 @@ def _merge_session(
         kinds[modality] += files_of_scan
     new_scripts = [script for script in plan["scripts"] or [] if script not in session["scripts"]]
     changes = {"manifest_digest": intent.manifest_digest, "scripts": [*session["scripts"], *new_scripts]}
-    if request["policy"] != session["policy"]:
+    if (request["policy"] or "none") != session["policy"]:
         changes["policy"] = "none"
     merges.update_session(connection, session_id, **changes, **_kinds(kinds))
     detail = {"request": request["id"], "session": plan["number"], "files": len(rows)}

@@ -11,6 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from sqlalchemy.engine import RowMapping
+
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.services.care import KILLS_WORKER, Care
 from inbox_pipeline.services.examine import Asked, ended, entries, examine, open_folder
@@ -45,30 +47,47 @@ def scan(site: Site, lease: Lease, care: Care, check: Callable[[], None]) -> Non
     choice = PolicyChoice.of(row)
     profile = Profile(choice, pseudonyms_of(site.secret, row["project_id"])) if choice.basic else None
     asked = Asked(row["subject_label"], row["session_label"], site.secret, profile)
+    rows = _Rows(site, lease)
     found = set()
-    fresh: list[dict[str, Any]] = []
-    again: list[dict[str, Any]] = []
     with open_folder(row["source_path"]) as folder:
         for entry in entries(folder, only if row["only_listed"] else None):
             check()
             digest = requests.path_digest(entry.source_path)
             found.add(digest)
             old = known.get(digest)
-            if old is None:
-                seen = _examined(folder, entry, asked, care, check)
-                fresh.append({"request_id": request_id, "path_digest": digest, **seen})
-            elif old["disposition"] not in ledger.COMMITTED and not old["staged_name"]:
-                seen = _examined(folder, entry, asked, care, check)
-                again.append({"row_id": old["id"], "deleted_at": None, **seen})
-            else:
-                continue
-            if len(fresh) + len(again) >= ledger.BATCH:
-                _write(site, fresh, again)
-            if seen["reason"] == KILLS_WORKER and (old is None or old["reason"] != KILLS_WORKER):
-                _write(site, fresh, again, lease)
-    again_gone = [_gone(old) for digest, old in known.items() if digest not in found and _open(old)]
-    _write(site, fresh, again)
-    _write(site, [], again_gone)
+            if old is None or (old["disposition"] not in ledger.COMMITTED and not old["staged_name"]):
+                rows.add(digest, old, _examined(folder, entry, asked, care, check))
+    rows.flush()
+    rows.again = [_gone(old) for digest, old in known.items() if digest not in found and _open(old)]
+    rows.flush()
+
+
+class _Rows:
+    """Rows that are to be written: those of files seen for the first time, and those seen again."""
+
+    def __init__(self, site: Site, lease: Lease) -> None:
+        self._site, self._lease = site, lease
+        self.fresh: list[dict[str, Any]] = []
+        self.again: list[dict[str, Any]] = []
+
+    def add(self, path_digest: str, old: RowMapping | None, seen: dict[str, Any]) -> None:
+        """Add what was seen of a file; one that is found to kill workers is written at once."""
+        if old is None:
+            self.fresh.append({"request_id": self._lease.request_id, "path_digest": path_digest, **seen})
+        else:
+            self.again.append({"row_id": old["id"], "deleted_at": None, **seen})
+        if seen["reason"] == KILLS_WORKER and (old is None or old["reason"] != KILLS_WORKER):
+            self.flush(further=1)
+        elif len(self.fresh) + len(self.again) >= ledger.BATCH:
+            self.flush()
+
+    def flush(self, further: int = 0) -> None:
+        """Write the rows, and by how many files that are out of the way now this attempt has got further."""
+        with self._site.catalog.write() as connection:
+            ledger.insert(connection, self.fresh)
+            ledger.update_rows(connection, self.again)
+            leases.count_durable(connection, self._lease, further)
+        self.fresh, self.again = [], []
 
 
 def _examined(folder: Requested, entry: Entry, asked: Asked, care: Care, check: Callable[[], None]) -> dict[str, Any]:
@@ -79,21 +98,10 @@ def _examined(folder: Requested, entry: Entry, asked: Asked, care: Care, check: 
     return care.read(folder, named, partial(examine, folder, entry, asked), check)
 
 
-def _open(old: Any) -> bool:
+def _open(old: RowMapping) -> bool:
     """Return whether a row may still change when its file is gone: a duplicate that was cleaned up is done with."""
     return old["disposition"] not in ledger.COMMITTED and old["deleted_at"] is None
 
 
-def _gone(old: Any) -> dict[str, Any]:
+def _gone(old: RowMapping) -> dict[str, Any]:
     return {"row_id": old["id"], "deleted_at": None, **FRESH, **ended("source_vanished")}
-
-
-def _write(site: Site, fresh: list[dict[str, Any]], again: list[dict[str, Any]], found: Lease | None = None) -> None:
-    """Write rows; with a lease, its attempt has got further than those that died: a file is out of the way."""
-    with site.catalog.write() as connection:
-        ledger.insert(connection, fresh)
-        ledger.update_rows(connection, again)
-        if found is not None:
-            leases.count_durable(connection, found, 1)
-    fresh.clear()
-    again.clear()

@@ -10,8 +10,7 @@ folder to its own token, after which every later write and rename of the old wor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from inbox_pipeline.store.filesystem import fsync_directory, remove_tree, sync_file_system
@@ -140,23 +139,9 @@ class Marker:
         self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def __enter__(self) -> Marker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def at(self, path_digest: str) -> Iterator[None]:
-        """Mark a file while the body works on it."""
-        self._write(path_digest)
-        try:
-            yield
-        finally:
-            self._write("")
-
-    def _write(self, mark: str) -> None:
-        os.pwrite(self._file.fileno(), mark.ljust(MARK_LENGTH).encode(), 0)
+    def set(self, path_digest: str = "") -> None:
+        """Mark a file as being worked on, or none."""
+        os.pwrite(self._file.fileno(), path_digest.ljust(MARK_LENGTH).encode(), 0)
 
 
 def _read_mark(path: Path) -> str:

@@ -89,6 +89,16 @@ def test_labels_cleanup_and_a_relative_path_are_passed_on(
 
 
 @pytest.mark.usefixtures("as_admin")
+def test_overwrite_adds_to_the_session_that_is_there(run: Run, site: Site, folder: Path) -> None:
+    for overwrite in ((), ("--overwrite", "append"), ("--overwrite", "none")):
+        request = json.loads(run("import", folder, "--project", "P", *overwrite, "--json").stdout)
+        work(site, request["id"])
+        save(instance(number=9), folder / "late.dcm")
+    told = [json.loads(run("status", str(number), "--json").stdout)["files"]["by_reason"] for number in (1, 2, 3)]
+    assert told == [{"archived": 3}, {"archived": 1, "duplicate_archived": 3}, {"session_exists": 4}]
+
+
+@pytest.mark.usefixtures("as_admin")
 def test_a_folder_whose_name_is_not_utf8_is_planned_and_imported(run: Run, site: Site, folder: Path) -> None:
     odd = os.fsdecode(os.fsencode(folder) + b" \xe9 'x' & %2F")
     folder.rename(odd)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -16,13 +18,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from inbox_pipeline.errors import Rejected
-from inbox_pipeline.services import requests
+from inbox_pipeline.errors import Cancelled, Rejected
+from inbox_pipeline.services import requests, steps
 from inbox_pipeline.services.accounts import Account, get_account
 from inbox_pipeline.services.site import Site, open_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store import filesystem
+from inbox_pipeline.store import filesystem, staging
 from inbox_pipeline.store.catalog.schema import instances, session_locks
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.crashing import Crash, attempt, bury
@@ -35,6 +37,13 @@ REPEATED = {"mkdir", "hardlink_to", "unlink", "rmdir"}
 OLD, NEW = 3, 5
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process has written outlives it without that, and these tests end no machine."""
+    monkeypatch.setattr(os, "fsync", lambda _handle: None)
+    monkeypatch.setattr(staging, "sync_file_system", lambda _path: None)
+
+
 @contextmanager
 def by(way: str) -> Iterator[None]:
     """Let generations get into their place in one of the two ways."""
@@ -45,10 +54,13 @@ def by(way: str) -> Iterator[None]:
             yield
 
 
-def fresh_site(template: Path, folder: Path) -> tuple[Site, Account]:
+def fresh_site(template: Path, folder: Path, copy: Callable[[str, str], object] = shutil.copy2) -> tuple[Site, Account]:
+    """A copy of a site, whose database does not wait for the disk."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(template, folder)
+    shutil.copytree(template, folder, copy_function=copy)
     site = open_site(read_settings({}, home=folder))
+    site.catalog.dispose()
+    sa.event.listen(site.catalog.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     account = get_account(site, "admin")
     assert account is not None
     return site, account
@@ -80,14 +92,31 @@ def recovered(site: Site, request_id: int, run_id: str) -> None:
         attempt(site, request_id, run_id, None)
 
 
-def prepared(template: Path, home: Path, kind: str) -> tuple[Site, Account, int]:
-    """A site with a request for a new session, or for one that exists already."""
+def prepared(template: Path, home: Path, kind: str) -> int:
+    """Keep a site with a request whose files are staged, for a new session or one that exists; return its number."""
     site, admin = fresh_site(template, home)
     inbox = site.settings.inbox_path / "P"
     if kind == "merge":
         attempt(site, file(site, admin, session_folder(inbox / "a", files=OLD)), "first", None)
     folder = session_folder(inbox / "b", files=NEW)
-    return site, admin, file(site, admin, folder, cleanupAfterImport="true", overwrite="append")
+    request_id = file(site, admin, folder, cleanupAfterImport="true", overwrite="append")
+    steps.run_step(site, request_id, "anonymize", run_id="run")
+    site.catalog.dispose()
+    home.rename(kept(home))
+    return request_id
+
+
+def kept(home: Path) -> Path:
+    return home.with_name("kept")
+
+
+def restored(home: Path) -> tuple[Site, Account]:
+    """The site that was kept, as it was; sources are the same files, as the ledger knows them."""
+
+    def copy(source: str, target: str) -> None:
+        (os.link if "/inbox/" in source.removeprefix(str(kept(home))) else shutil.copy2)(source, target)
+
+    return fresh_site(kept(home), home, copy)
 
 
 def points(seen: list[str]) -> list[int]:
@@ -104,11 +133,12 @@ def test_a_commit_that_dies_anywhere_is_finished_by_the_next_attempt(
     site_template: Path, tmp_path: Path, kind: str, way: str
 ) -> None:
     with by(way):
-        site, admin, request_id = prepared(site_template, tmp_path / "home", kind)
+        request_id = prepared(site_template, tmp_path / "home", kind)
+        site, admin = restored(tmp_path / "home")
         seen = attempt(site, request_id, "run", None, since="archive").seen
         states: Counter[str] = Counter()
         for at in points(seen):
-            site, admin, request_id = prepared(site_template, tmp_path / "home", kind)
+            site, admin = restored(tmp_path / "home")
             with pytest.raises(Crash):
                 attempt(site, request_id, "run", at, since="archive")
             state = state_of(site, request_id)
@@ -124,6 +154,33 @@ def test_a_commit_that_dies_anywhere_is_finished_by_the_next_attempt(
             assert_settled(site)
             site.catalog.dispose()
     assert set(states) >= expected_states(kind, way) - {"ended"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cancel_that_dies_anywhere_finishes_what_has_an_intent(site_template: Path, tmp_path: Path, way: str) -> None:
+    with by(way):
+        request_id = prepared(site_template, tmp_path / "home", "merge")
+        site, admin = restored(tmp_path / "home")
+        seen = attempt(site, request_id, "run", None, since="archive").seen
+        intended = next(at for at, name in enumerate(seen) if name == "write_bytes") + 2
+        for first in (0, intended):
+            for at in range(0, 30, 5):
+                site, admin = restored(tmp_path / "home")
+                with pytest.raises(Crash):
+                    attempt(site, request_id, "run", first, since="archive")
+                assert state_of(site, request_id) == ("intended" if first else "staged")
+                requests.cancel(site, admin, request_id)
+                bury(site, request_id)
+                with contextlib.suppress(Crash, Cancelled):
+                    attempt(site, request_id, "stop", at)
+                if bury(site, request_id):
+                    with pytest.raises(Cancelled):
+                        attempt(site, request_id, "again", None)
+                    bury(site, request_id)
+                assert requests.request_json(site, request_id, admin)["outcome"] == "cancelled"
+                assert shown(site) == {"FAKE001": NEW if first else OLD}
+                assert_settled(site)
+                site.catalog.dispose()
 
 
 def expected_states(kind: str, way: str) -> set[str]:
