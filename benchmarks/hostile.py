@@ -4,7 +4,8 @@ Usage: benchmarks/run hostile [--tools DIR] [--data DIR] [--seed N] [--churn]
 
 `make_hostile.py`, which makes the folder out of real files, and those files are not part of the project: DIR is the
 folder of the program and of the files, by default `tools` and `data/dicom` below the folder that INBOX_PIPELINE_SHARED
-names. With `--churn` files change, vanish and turn into links while they are read.
+names. Then each archive file in it is imported by itself. With `--churn` instead, files change, vanish and turn into
+links while they are read.
 
 The project has policy `none`. Everything that the server could reach by mistake (inbox, canaries beside it, its working
 folder for temporary files, its user's home) lies under one folder, which is listed before and after.
@@ -29,7 +30,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks import _result
+from inbox_pipeline.intake.requests import is_archive_file
 from inbox_pipeline_tests.server_for_tests import Server, descendants, file_request, wait_for
 
 MOST_MEGABYTES, MOST_SECONDS, SAMPLE_SECONDS = 500, 300.0, 0.5
@@ -150,6 +154,16 @@ def compared(expected: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]],
     return {**counts, "wrong": wrong, "rows that the generator does not name": extra}
 
 
+def archives(client: httpx.Client, folder: Path) -> dict[str, Any]:
+    """Import each archive file of the folder by itself, all filed at once; return how each ended, and when."""
+    began, ended = time.monotonic(), {}
+    paths = sorted(path for path in folder.iterdir() if is_archive_file(path.name))
+    for path, request_id in [(path, file_request(client, path)) for path in paths]:
+        answer = wait_for(client, request_id, MOST_SECONDS)
+        ended[path.name] = {"outcome": answer["outcome"], "files": answer["files"]["by_reason"]}
+    return {"seconds": round(time.monotonic() - began, 1), "ended": ended}
+
+
 def canaries_whole(made: Path, expected: Mapping[str, Any]) -> bool:
     """Return whether the files beside the inbox are what they were."""
     digests = expected["outside_canaries"].items()
@@ -181,6 +195,7 @@ def measure(program: Path, data: Path, seed: int, *, churn: bool) -> dict[str, A
                 request_id = file_request(client, made / "inbox")
                 request = wait_for(client, request_id, 2 * MOST_SECONDS)
                 seconds = time.monotonic() - began
+                packed = {} if churn else archives(client, made / "inbox" / "archives")
             ledger = client.get(f"/api/v1/requests/{request_id}/ledger", params={"format": "jsonl"}).text
             after = listing(root, *left_out)
         rows = [json.loads(line) for line in ledger.splitlines()]
@@ -197,6 +212,7 @@ def measure(program: Path, data: Path, seed: int, *, churn: bool) -> dict[str, A
             "rows": len(rows),
             "rows_of_one_path": max(Counter(row["source_path"] for row in rows).values()),
             "compared": compared(expected, {row["source_path"]: row for row in rows}, churned=churn),
+            "archive_files": packed,
             "changed_outside_home": changed + [str(path) for path in sorted(escaped() - outside)],
             "canaries_whole": canaries_whole(made, expected),
             "identifying_token_in_the_log": expected["phi_token"] in log.read_text(errors="replace"),
@@ -220,7 +236,10 @@ if __name__ == "__main__":
     source = asked.data or Path()
     figures = measure(generator(asked.tools), source, asked.seed, churn=asked.churn)
     _result.write("hostile-churn" if asked.churn else "hostile", figures)
+    ended = figures["archive_files"].get("ended", {})
     assert figures["attempts"] == 1
+    assert all(ended[name]["outcome"] == "complete" for name in ended if name.startswith("good."))
+    assert all(ended[name]["outcome"] == "failed" for name in ended if name.startswith(("bomb", "nested", "absolute")))
     assert figures["files"]["found"] == figures["rows"] == sum(figures["files"]["by_disposition"].values())
     assert figures["rows_of_one_path"] == 1
     assert "pending" not in figures["files"]["by_disposition"]

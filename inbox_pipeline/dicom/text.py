@@ -9,6 +9,7 @@ from typing import TypeGuard
 from inbox_pipeline.dicom.quiet import quiet
 
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
+_STAND_IN = re.compile(r"[0-9A-Fa-f]{32,64}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ESCAPE = 0x1B
 _PADDING = " \0"
 _TEXT_DELIMITERS = frozenset(b"\r\n\t\f\\")
@@ -26,6 +27,14 @@ def is_uid(text: str | None) -> TypeGuard[str]:
     Empty components, leading zeros and a dot at the end are let pass: scanners write them, and they do no harm.
     """
     return text is not None and _UID.fullmatch(text) is not None
+
+
+def stands_for_uid(text: str) -> bool:
+    """Whether a text tells instances apart as a UID does: it is one, or what other tools write in its place.
+
+    These are hexadecimal digests and UUIDs: no UIDs, but scripts and policies that make new UIDs of them do mend that.
+    """
+    return is_uid(text) or _STAND_IN.fullmatch(text) is not None
 
 
 def decode(value: bytes, charset: bytes, *, name: bool = False) -> str:

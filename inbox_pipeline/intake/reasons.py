@@ -210,6 +210,11 @@ REQUEST_ENDINGS = _rows(
     ),
     ("sessions_waiting", "No session reached its destination.", "Review the sessions that wait in the prearchive."),
     ("path_gone", "The requested folder is no longer there.", "Put it back and retry the request."),
+    (
+        "archive_file_not_supported",
+        "An archive file of this kind cannot be opened by this installation.",
+        'Install the extra "zstd" for .tar.zst wherever runs are executed, then retry.',
+    ),
     ("user_gone", "The user who asked is unknown or disabled.", "Let another user file the request."),
     ("rights_gone", "The user who asked may no longer edit the project.", "Ask the project's owner."),
     (

@@ -173,7 +173,7 @@ def _share(
 
     Which file bears which UID is told if references must follow what scripts replace.
     """
-    tasks = list(_tasks(found, sessions))
+    tasks = sorted(_tasks(found, sessions), key=lambda task: task.row_id)
     return Share(
         source=_real(order.source),
         target=order.target,

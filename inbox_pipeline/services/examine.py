@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from inbox_pipeline.dicom.errors import NotDicom, NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
-from inbox_pipeline.dicom.text import is_uid
+from inbox_pipeline.dicom.text import is_uid, stands_for_uid
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.identify import Identity, identify
 from inbox_pipeline.intake.labels import scan_label
@@ -136,10 +136,12 @@ def _uid_fault(header: Header, *, cleaned: bool) -> str | None:
     """
     blanked = header.sop_class_uid == "" and not cleaned
     sop_class_uid = header.media_storage_sop_class_uid if blanked else header.sop_class_uid
-    uids = (sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
-    if not all(uids):
+    kinds = (header.transfer_syntax_uid, sop_class_uid)
+    names = (header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
+    if not sop_class_uid or not all(names):
         return "missing_uid"
-    return None if all(is_uid(uid) for uid in (header.transfer_syntax_uid, *uids)) else "uid_invalid"
+    fit = all(is_uid(kind) for kind in kinds) and all(stands_for_uid(name or "") for name in names)
+    return None if fit else "uid_invalid"
 
 
 def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]:

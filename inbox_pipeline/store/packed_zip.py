@@ -5,6 +5,7 @@ Belongs here: zip. Does not belong here: limits and names (`packed.py`).
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zipfile
@@ -43,7 +44,7 @@ class Zip:
     def members(self) -> Iterator[Member]:
         """Yield the members in the order of the directory, folders left out. Raises Broken, OverLimits, OSError."""
         for info in self._opened().infolist():
-            if not info.is_dir():
+            if not info.orig_filename.endswith("/"):
                 yield Member(_name(info), info.file_size, _kind(info), info)
 
     def unpacked(self, member: Member) -> Iterator[bytes]:
@@ -69,7 +70,13 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.tell, self.seekable = file.tell, file.seekable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move. Raises ValueError for a place before the beginning, where a directory may say that something lies."""
+        if whence == os.SEEK_SET and offset < 0:
+            raise ValueError
+        return self._file.seek(offset, whence)
 
     def read(self, count: int = -1) -> bytes:
         """Return up to `count` bytes. Raises OverLimits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -295,6 +296,18 @@ def test_what_is_refused_at_the_door(site: Site, admin: Account, project: Path, 
         with pytest.raises(Rejected) as caught:
             file(site, admin, path)
         assert caught.value.code == code
+
+
+def test_a_run_that_cannot_open_the_archive_file_ends_with_a_sentence(
+    site: Site, admin: Account, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = file(site, admin, session_packed(project / "visit.tar.zst", tmp_path))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(Rejected) as caught:
+        steps.run_step(site, request_id, "scan", run_id="run-1")
+    assert caught.value.code == "archive_file_not_supported"
+    answer = requests.request_json(site, request_id, admin)
+    assert (answer["status"], answer["reason"]) == ("Failed", "archive_file_not_supported")
 
 
 def test_a_folder_that_is_named_as_an_archive_file_is_a_folder(site: Site, admin: Account, project: Path) -> None:

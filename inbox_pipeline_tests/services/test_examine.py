@@ -38,6 +38,12 @@ def test_uids_that_only_break_the_letter_of_the_standard_are_taken(tmp_path: Pat
     assert reason_of(tmp_path, SOPInstanceUID=text) == "waiting"
 
 
+@pytest.mark.parametrize("text", ["0aF" * 20, "ad111191-79e4-4892-9b91-2f84967a4b23"])
+def test_digests_and_uuids_in_the_place_of_uids_are_left_to_scripts(tmp_path: Path, text: str) -> None:
+    assert reason_of(tmp_path, SOPInstanceUID=text) == "waiting"
+    assert reason_of(tmp_path, SOPClassUID=text) == "uid_invalid"
+
+
 def test_a_transfer_syntax_that_is_no_uid_is_rejected(tmp_path: Path) -> None:
     path = save(instance(), tmp_path / "1.dcm")
     path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"../../etc/passwd\0\0\0\0"))

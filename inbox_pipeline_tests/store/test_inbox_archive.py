@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import random
@@ -103,6 +104,24 @@ def test_names_that_lead_away_are_refused_and_listed(tmp_path: Path, kind: str, 
 
 def test_a_name_with_nul_is_refused(tmp_path: Path) -> None:
     assert listed(written(tmp_path / "x.zip", zipped([("a\0b", b"1")]))) == {b"a\0b": limits.NAME}
+
+
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    data = zipped([("a", b"1")])
+    for magic, at, head in ((b"PK\3\4", 26, 30), (b"PK\1\2", 28, 46)):
+        start = data.find(magic)
+        data = data[: start + at] + b"\0\0" + data[start + at + 2 : start + head] + data[start + head + 1 :]
+    end = data.find(b"PK\5\6")
+    sizes = struct.pack("<II", end - data.find(b"PK\1\2"), data.find(b"PK\1\2"))
+    data = data[: end + 12] + sizes + data[end + 20 :]
+    assert listed(written(tmp_path / "x.zip", data)) == {b"(no name)": limits.NAME}
+
+
+def test_a_member_that_lies_before_the_beginning_is_damaged(tmp_path: Path) -> None:
+    data = zipped([("a", b"1" * 100)])
+    end = data.find(b"PK\5\6")
+    moved = data[: end + 16] + struct.pack("<I", data.find(b"PK\1\2") + 50) + data[end + 20 :]
+    assert damaged(written(tmp_path / "x.zip", moved)) == limits.DAMAGED
 
 
 def test_links_and_what_leads_through_them_are_refused(tmp_path: Path) -> None:
@@ -294,3 +313,29 @@ def test_zstd_without_its_package_is_refused_by_the_name_of_the_extra(
         InboxArchive(os.fsencode(path))
     assert caught.value.code == "archive_file_not_supported"
     assert "zstd" in caught.value.hint
+
+
+def looked_at(path: Path) -> None:
+    """List and open everything; what is wrong must be told in the ways that callers know."""
+    with InboxArchive(os.fsencode(path)) as archive:
+        for entry in archive.walk():
+            if entry.kind == "file":
+                with contextlib.suppress(NotOpened), archive.open(entry.source_path) as stream:
+                    assert len(stream.read()) == entry.size
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_archives_fail_only_in_known_ways(tmp_path: Path, kind: str) -> None:
+    chance = random.Random(kind)
+    whole = packed(tmp_path / f"whole{kind}", [("a", b"1" * 700), ("b" * 120, NOISE[:1000]), ("c/d", b"")]).read_bytes()
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            data[chance.randrange(len(data))] = chance.choice((0, 0xFF, 0x80, chance.randrange(256)))
+        looked_at(written(tmp_path / f"x{kind}", bytes(data)))
+    for _ in range(100):
+        inner = bytearray(tarred([("a" * 200, b"1" * 700), ("b", b"2")]))
+        for _ in range(chance.randint(1, 6)):
+            inner[chance.randrange(len(inner))] = chance.choice((0, 0xFF, 0x80, chance.randrange(256)))
+        if kind != ".zip":
+            looked_at(written(tmp_path / f"x{kind}", compressed(kind, bytes(inner))))
