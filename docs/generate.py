@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from inbox_pipeline.deid.conformance import conformance_statement
-from inbox_pipeline.intake.reasons import DISPOSITIONS, LEDGER, REFUSALS, REQUEST_ENDINGS, Reason
+from inbox_pipeline.intake.reasons import DISPOSITIONS, LEDGER, REFUSALS, REQUEST_ENDINGS, WAITS, Reason
 
 DOCS = Path(__file__).parent
 
@@ -21,6 +21,9 @@ def reasons_page() -> str:
         "## Refusals",
         "A refused request creates nothing. The code is in the header `X-Inbox-Reason`.",
         _table("HTTP status", REFUSALS),
+        "## Why a request waits",
+        "A request that is Queued and has a `reason` waits for that; it goes on by itself.",
+        _table("of", WAITS),
         "## How a request ends",
         _table("of", REQUEST_ENDINGS),
         "## The ledger",

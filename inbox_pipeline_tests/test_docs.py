@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inbox_pipeline.intake.reasons import LEDGER, LITTER, REASONS, REFUSALS, REQUEST_ENDINGS
+from inbox_pipeline.intake.reasons import LEDGER, LITTER, REASONS, REFUSALS, REQUEST_ENDINGS, WAITS
 from inbox_pipeline.intake.verdict import REASON_WORDS
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +27,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_every_reason_is_said_once_and_has_words_in_a_verdict() -> None:
-    assert len(REASONS) == len([*REFUSALS, *REQUEST_ENDINGS, *LEDGER])
+    assert len(REASONS) == len([*REFUSALS, *REQUEST_ENDINGS, *WAITS, *LEDGER])
     codes = {reason.code for reason in LEDGER}
     assert codes - {"archived"} <= REASON_WORDS.keys() | {"archived"}
     assert {reason.code for reason in LEDGER if reason.kind == "not_dicom"} >= LITTER

@@ -13,6 +13,7 @@ from functools import partial
 from inbox_pipeline.client import Client, find_server
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.guards import Need, look
 from inbox_pipeline.services.health import DAEMON, WORKER, readiness
 from inbox_pipeline.services.projects import list_projects
 from inbox_pipeline.services.scripts import active_script
@@ -33,7 +34,8 @@ def examine(settings: Settings) -> list[Check]:
     except InboxError as error:
         return [_check("site", str(error), str(settings.home))]
     running = settings.address_file.exists()
-    checks = [_check("site", None, str(settings.home)), _inbox(settings), _space(settings), *_scripts(site)]
+    checks = [_check("site", None, str(settings.home)), _inbox(settings), _space(settings), _guards(site)]
+    checks += _scripts(site)
     for name, problem in readiness(site).items():
         idle = problem is not None and name in (DAEMON, WORKER) and not running
         checks.append({"check": name, "state": IDLE, "detail": ""} if idle else _check(name, problem))
@@ -53,6 +55,13 @@ def _space(settings: Settings) -> Check:
     free = shutil.disk_usage(existing_parent(settings.archive_path)).free
     detail = f"{free / (1 << 30):,.1f} GiB free for the archive"
     return _check("space", None if free >= LEAST_FREE_BYTES else detail, detail)
+
+
+def _guards(site: Site) -> Check:
+    """Say what would keep every request from starting."""
+    with site.catalog.read() as connection:
+        hindrance = look(site, connection).hindrance(Need())
+    return _check("guards", None if hindrance is None else str(hindrance))
 
 
 def _scripts(site: Site) -> list[Check]:

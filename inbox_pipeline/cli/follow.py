@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inbox_pipeline.errors import Unavailable
+from inbox_pipeline.intake.reasons import REASONS
 
 if TYPE_CHECKING:
     from inbox_pipeline.client import Client
@@ -55,7 +56,14 @@ def _sentence(request: Mapping[str, Any]) -> str:
     files = request["files"]
     left = files["by_disposition"].get("pending", 0)
     count = f", {files['found']:,} files, {left:,} to do" if files["found"] else ""
-    return f"request {request['id']}: {request['status']}, {request['phase']}{count}"
+    why = f" ({request['reason']})" if request["reason"] else ""
+    return f"request {request['id']}: {request['status']}, {request['phase']}{why}{count}"
+
+
+def explained(code: str) -> str:
+    """Return why a request waits, in words where this version knows them."""
+    reason = REASONS.get(("waiting", code))
+    return f"{reason.sentence} {reason.hint}" if reason else code
 
 
 class _Line:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from inbox_pipeline.cli import exits, options
-from inbox_pipeline.cli.follow import follow
+from inbox_pipeline.cli.follow import explained, follow
 
 PATH_HELP = (
     "PATH is a folder or archive file under the inbox, on the server; a relative one starts at the working directory."
@@ -134,8 +134,8 @@ def _report(request: Mapping[str, Any], as_json: bool) -> None:
         options.write_json(request)
         return
     click.echo(f"request {request['id']}: {request['status']}, {request['outcome'] or request['phase']}")
-    if request["verdict"]:
-        click.echo(request["verdict"])
+    if request["verdict"] or request["reason"]:
+        click.echo(request["verdict"] or explained(request["reason"]))
     _show_counts(request["files"])
     for session in request["sessions"]:
         _show_session(session)

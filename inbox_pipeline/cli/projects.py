@@ -152,13 +152,18 @@ def site() -> None:
 
 @site.command("set")
 @click.option("--url-hosts", metavar="A,B", help="Hosts from which getURL of a script may read; '' for none.")
+@click.option("--accept-clock", is_flag=True, help="The clock is right now; later times on record were wrong.")
 @script_options
 @options.home_option
-def set_site(script: Path | None, lookup: Path | None, script_enabled: str | None, **given: str | None) -> None:
+def set_site(
+    accept_clock: bool, script: Path | None, lookup: Path | None, script_enabled: str | None, **given: str | None
+) -> None:
     """Change the site's settings."""
-    from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
+    from inbox_pipeline.services import guards, projects  # noqa: PLC0415 - loads SQLAlchemy
 
     opened, actor = options.site(), options.actor()
+    if accept_clock:
+        guards.accept_clock(opened, actor)
     texts = _checked(opened, None, script, lookup)
     changes = {**_strictness(given), "script_enabled": options.switch(script_enabled), **given}
     projects.set_site(opened, actor, **changes)

@@ -1,7 +1,7 @@
 """Every stable reason code, as one table: where it applies, what it says, and what to do next.
 
-Belongs here: codes for refusals at the door, for requests that end Failed, and for rows of the ledger. Does not belong
-here: the decisions that choose a code. `docs/reasons.md` is generated from this table and a test compares them.
+Belongs here: codes for refusals at the door, for requests that wait or have ended, and for rows of the ledger. Does not
+belong here: the decisions that choose a code. `docs/reasons.md` is generated from this table and a test compares them.
 
 Sentences never hold patient values; `{name}` fields are filled with ids, parameter names and counts only.
 """
@@ -240,6 +240,44 @@ REQUEST_ENDINGS = _rows(
     ("internal_error", "An unexpected fault of kind {error} stopped the work.", "Report it with the request's number."),
 )
 
+WAITS = _rows(
+    "waiting",
+    (
+        "space_for_staging",
+        "The disk of the staging folder has too little free space for the request's files.",
+        "Free some; the request goes on by itself.",
+    ),
+    (
+        "space_for_catalog",
+        "The disk of the catalog's database has too little free space.",
+        "Free some; the request goes on by itself.",
+    ),
+    (
+        "space_for_dagster",
+        "The disk of Dagster's home has too little free space.",
+        "Free some; the request goes on by itself.",
+    ),
+    (
+        "archive_not_writable",
+        "The archive or the prearchive is missing or cannot be written.",
+        "Mount it, or let the server's user write to it; the request goes on by itself.",
+    ),
+    (
+        "clock_behind",
+        "The machine's clock is behind times that the audit trail holds.",
+        "Set the clock; if it is right, run `inbox-pipeline site set --accept-clock`.",
+    ),
+    ("lock_busy", "Another request is committing a session of the same label.", "Nothing to do."),
+    (
+        "storage_failed",
+        "The storage did not accept the files; the request tries again.",
+        "Check disk space and the storage.",
+    ),
+    ("catalog_unavailable", "The catalog's database did not answer; the request tries again.", "Check the database."),
+    ("lease_expired", "The worker died; the request goes on where it was.", "Nothing to do."),
+)
+"""Why a request that had begun, or could begin, is Queued: its `reason` while it waits."""
+
 LEDGER = [
     *_rows("pending", ("waiting", "The file waits for its turn.", "Nothing to do.")),
     *_rows("archived", ("archived", "Archived; its bytes were verified when written.", "Nothing to do.")),
@@ -443,13 +481,14 @@ LEDGER = [
 ]
 
 REASONS: dict[tuple[str, str], Reason] = {
-    (reason.kind, reason.code): reason for reason in (*REFUSALS, *REQUEST_ENDINGS, *LEDGER)
+    (reason.kind, reason.code): reason for reason in (*REFUSALS, *REQUEST_ENDINGS, *WAITS, *LEDGER)
 }
-"""All reasons by (kind, code); a kind is an HTTP status, `request`, or a disposition."""
+"""All reasons by (kind, code); a kind is an HTTP status, `request`, `waiting`, or a disposition."""
 
 _REFUSAL_BY_CODE = {reason.code: reason for reason in REFUSALS}
 _LEDGER_BY_CODE = {reason.code: reason for reason in LEDGER}
 _ENDING_BY_CODE = {reason.code: reason for reason in REQUEST_ENDINGS}
+_WAIT_BY_CODE = {reason.code: reason for reason in WAITS}
 
 LITTER = frozenset({"dicomdir", "empty_file", "apple_double", "os_litter", "link_inside"})
 """Reasons of `not_dicom` that are recognised litter: they do not make an outcome partial."""
@@ -472,6 +511,11 @@ def refusal_status(code: str) -> int:
 def ending(code: str) -> Reason:
     """Return how a request's ending is described."""
     return _ENDING_BY_CODE[code]
+
+
+def waiting(code: str) -> Reason:
+    """Return why a request waits."""
+    return _WAIT_BY_CODE[code]
 
 
 def disposition_of(code: str) -> str:

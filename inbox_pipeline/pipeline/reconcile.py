@@ -19,6 +19,7 @@ import dagster as dg
 
 from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, JOB_NAME, REQUEST_TAG
 from inbox_pipeline.services import queue
+from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.leftovers import remove_leftovers
 from inbox_pipeline.services.site import Site
@@ -50,7 +51,8 @@ class Reconciler:
         self.suspects = suspects
 
     def run(self) -> str:
-        """Apply the four rules; return what was done in one line, "" for nothing."""
+        """Apply the four rules and keep the reserves; return what was done in one line, "" for nothing."""
+        keep_reserves(self.site)
         done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
         return " ".join(done)
 

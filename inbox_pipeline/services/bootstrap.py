@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inbox_pipeline.services.accounts import create_user, list_users
+from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.settings import Settings
@@ -34,6 +35,7 @@ def prepare_site(settings: Settings) -> Site:
     site = init_site(settings)
     ensure_default_script(site)
     ensure_admin(site)
+    keep_reserves(site)
     return site
 
 

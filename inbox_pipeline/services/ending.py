@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
+from inbox_pipeline.services.guards import CODES
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, leases, ledger, requests
 from inbox_pipeline.store.catalog import site as site_store
@@ -26,7 +27,8 @@ SETBACK_LIMIT = 12
 RETRY_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 TURN = "lock_busy"
-"""An attempt that only had to let another request go first counts for nothing."""
+UNCOUNTED = CODES | {TURN}
+"""An attempt that only had to wait, for another request or for what it needs, counts for nothing."""
 
 CLOSED_BY = {"cancelled": "cancelled"}
 
@@ -97,7 +99,7 @@ def give_back(connection: Connection, request_id: int, reason: str, stop: tuple[
         return "failed"
     leases.release(connection, request_id, reason)
     alike = leases.ended_alike(connection, request_id, reason)
-    if reason != TURN and alike >= (FRUITLESS_LIMIT if reason == WORKER_DIED else SETBACK_LIMIT):
+    if reason not in UNCOUNTED and alike >= (FRUITLESS_LIMIT if reason == WORKER_DIED else SETBACK_LIMIT):
         end_request(connection, request_id, stop)
         return "failed"
     queued_at = now_seconds(connection) + pause_before(reason, alike)
@@ -105,13 +107,18 @@ def give_back(connection: Connection, request_id: int, reason: str, stop: tuple[
         connection,
         request_id,
         status="Queued",
-        phase="queued",
+        phase=phase_of(reason),
         attempt=row["attempt"] + 1,
         reason=reason,
         queued_at=queued_at,
         dagster_run_id=None,
     )
     return "queued"
+
+
+def phase_of(reason: str) -> str:
+    """Return the phase of a queued request whose last attempt ended for a reason."""
+    return "waiting" if reason in CODES else "queued"
 
 
 def pause_before(reason: str, alike: int) -> float:

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from inbox_pipeline.services.care import Care
 from inbox_pipeline.services.checks import Result, run_checks
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
-from inbox_pipeline.services.ending import TURN, end_request, give_back, reached
+from inbox_pipeline.services.ending import UNCOUNTED, end_request, give_back, reached
+from inbox_pipeline.services.guards import recorded, require
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.scan import scan
@@ -70,15 +72,15 @@ def run_step(site: Site, request_id: int, step: str, *, run_id: str) -> StepRepo
         except LeaseLost:
             raise
         except Cancelled:
-            _stop(site, keeper, "cancelled", {})
+            recorded(site, partial(_stop, site, keeper, "cancelled", {}))
             raise
         except Rejected as error:
-            raise _ended(site, keeper, error) from None
+            raise recorded(site, partial(_ended, site, keeper, error)) from None
         except Unavailable as error:
-            _give_back(site, keeper, error)
+            recorded(site, partial(_give_back, site, keeper, error))
             raise
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the request visibly, without its message
-            raise _ended(site, keeper, _fault(error)) from None
+            raise recorded(site, partial(_ended, site, keeper, _fault(error))) from None
     return _report(site, request_id, step, sentence, time.monotonic() - began)
 
 
@@ -94,7 +96,7 @@ def _patiently(site: Site, keeper: Keeper, step: str) -> str:
         except LeaseLost:
             raise
         except Unavailable as error:
-            if error.code == TURN:
+            if error.code in UNCOUNTED:
                 raise
         keeper.wait(pause)
     return _advance(site, keeper, step)
@@ -104,6 +106,8 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     """Run the steps up to `step` that are not done yet, and return what the last one says."""
     request_id = keeper.lease.request_id
     staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
+    keeper.check()
+    require(site, request_id)
     with storing():
         _take_over(site, staging)
     keeper.check()
@@ -114,6 +118,8 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     for number in range(done, STEPS.index(step) + 1):
         name = STEPS[number]
         keeper.check()
+        if number > done:
+            require(site, request_id)
         _note(site, keeper, status=STATUS[name], phase=name)
         sentence = _RUN[name](site, keeper, staging)
         if name != STEPS[-1]:

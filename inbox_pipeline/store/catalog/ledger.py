@@ -116,6 +116,14 @@ def total_bytes(connection: Connection, request_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def unwritten(connection: Connection, request_ids: Sequence[int]) -> tuple[int, int]:
+    """Return the number and the source bytes of the files that requests have still to import."""
+    here = ledger.c.request_id.in_(request_ids) & (ledger.c.disposition == "pending") & ledger.c.staged_name.is_(None)
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(ledger.c.bytes), 0)).where(here)
+    files, size = connection.execute(query).one()
+    return int(files), int(size)
+
+
 def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
     """Return the number of committed files of each of a request's sessions."""
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)

@@ -81,6 +81,12 @@ def update(connection: Connection, request_id: int, **values: Any) -> None:
     connection.execute(sa.update(requests).where(requests.c.id == request_id).values(row))
 
 
+def note_wait(connection: Connection, request_id: int, attempt: int, phase: str, reason: str) -> None:
+    """Note for what a request waits, if it is still Queued for that attempt."""
+    here = (requests.c.id == request_id) & (requests.c.attempt == attempt) & (requests.c.status == "Queued")
+    connection.execute(sa.update(requests).where(here).values(phase=phase, reason=reason, updated_at=utc_now()))
+
+
 def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     """Return a request's sessions in order, with `accession`, `path` and `timestamp` of those that exist."""
     query = (

@@ -14,6 +14,9 @@ from sqlalchemy.engine import Connection
 from inbox_pipeline.store.catalog.engine import insert_if_absent
 from inbox_pipeline.store.catalog.schema import audit, site
 
+LAST_LINES = 1000
+CLOCK_ACCEPTED = "clock_accepted"
+
 
 def get_value(connection: Connection, name: str, default: str = "") -> str:
     """Return a site setting, or `default`."""
@@ -38,6 +41,20 @@ def next_number(connection: Connection, name: str) -> int:
     )
     connection.execute(bumped)
     return int(get_value(connection, name))
+
+
+def newest_record(connection: Connection) -> dt.datetime | None:
+    """Return the newest time among the last lines of the audit trail, from that on at which the clock was accepted."""
+    accepted = int(get_value(connection, CLOCK_ACCEPTED, "0"))
+    last = sa.select(audit.c.at).where(audit.c.id >= accepted).order_by(audit.c.id.desc()).limit(LAST_LINES)
+    return max(connection.execute(last).scalars(), default=None)
+
+
+def accept_clock(connection: Connection, actor: str) -> None:
+    """Note in the audit trail that the clock is right now, whatever times are above that line."""
+    record(connection, actor, "site.accept_clock", "site")
+    line = connection.execute(sa.select(sa.func.max(audit.c.id))).scalar_one()
+    set_value(connection, CLOCK_ACCEPTED, str(line))
 
 
 def record(connection: Connection, actor: str, action: str, target: str, **detail: Any) -> None:
