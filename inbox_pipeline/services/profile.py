@@ -17,7 +17,7 @@ from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
 from inbox_pipeline.deid.identifier import Kind
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, uids_in
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
@@ -68,9 +68,14 @@ LARGEST_SEARCHED = 1 << 16
 
 @dataclass(frozen=True)
 class Words:
-    """Cleans text of one patient's identifiers."""
+    """Cleans text of one patient's identifiers; UIDs, which differ from file to file, go whoever they belong to."""
 
     identifiers: Identifiers
+
+    @classmethod
+    def of(cls, identifiers: Identifiers) -> Words:
+        """Return what is the same for all files that name their patient alike."""
+        return cls(identifiers.narrowed(lambda _: True, uids=False))
 
     def clean(self, text: str) -> str:
         """Return a free text without identifiers and without words that nobody knows; an offset from UTC stays."""
@@ -78,8 +83,9 @@ class Words:
 
     def without_identifiers(self, text: str) -> str:
         """Return a text of a published list as it is, unless one of the patient's identifiers stands in it."""
-        found = next(self.identifiers.hits(fold(text), cleaning=True), None)
-        return text if found is None else self.clean(text)
+        folded = fold(text)
+        found = next(self.identifiers.hits(folded, cleaning=True), None)
+        return text if found is None and not uids_in(folded) else self.clean(text)
 
 
 class Profile:
@@ -233,7 +239,7 @@ class ProfilePass:
         """
         assert self._instance is not None, "look comes first"  # noqa: S101
         instance = self._instance._replace(layout=layout, charset=charset)
-        return self._profile.cleaner.changes(roots, instance, Words(self._identifiers), _kept(changes))
+        return self._profile.cleaner.changes(roots, instance, Words.of(self._identifiers), _kept(changes))
 
     def replaced(self, new_uids: Mapping[str, str]) -> dict[str, str]:
         """Return what stands for each original UID: what scripts made of it, else its pseudonym."""
