@@ -7,9 +7,8 @@ Does not belong here: writing, deciding what changed.
 from collections.abc import Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, PIXEL_TAGS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
 from inbox_pipeline.dicom.stretches import RootElement, Stretch
 

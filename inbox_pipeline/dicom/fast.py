@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from inbox_pipeline.dicom.changes import Changes
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
-from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.elements import KNOWN_VRS, PIXEL_TAGS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.preface import DEFLATED, Preface
 from inbox_pipeline.dicom.stretches import Stretch, exchanged, of_encoded
 

@@ -3,9 +3,9 @@
 Belongs here: recognising elements by their bytes, and where a header is cut into stretches. Does not belong here: what
 follows from a stretch (`deid`), the elements' layout (`elements.py`).
 
-Elements that begin at the same offset of equal bytes are equal, so whole stretches are recognised by one look-up. At
-first a header is one stretch; what differs between two headers is cut out of it and stands apart from then on, so that
-what stays the same for longer is still recognised. What is recognised has been walked once like everything else.
+Equal bytes that begin with an element hold equal elements, so whole stretches are recognised by one look-up. At first a
+header is one stretch; what differs between two headers is cut out of it and stands apart from then on. Stretches that
+have followed each other twice are joined to a longer one. What is recognised has been walked once like everything else.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -13,9 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import BinaryIO
 
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Segment
-from inbox_pipeline.dicom.elements import UNDEFINED, Element, Ends, Layout, root_elements
-from inbox_pipeline.dicom.header import PIXEL_TAGS
-from inbox_pipeline.dicom.stretches import RootElement, Stretch
+from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Element, Ends, Layout, root_elements
+from inbox_pipeline.dicom.stretches import RootElement, Stretch, joined_of
 from inbox_pipeline.dicom.window import Window
 
 REMEMBERED_BYTES = 1 << 22
@@ -23,9 +22,15 @@ REMEMBERED_BYTES = 1 << 22
 ELEMENT_BYTES = 200
 LONGEST, LONGEST_VALUE = 1 << 16, 1 << 12
 """Bytes of a sequence, and of other values, that may be part of a stretch to be remembered."""
-MOST_LENGTHS = 6
+MOST_LENGTHS, MOST_LONGER = 6, 64
 FIRST_READ, SPARE = 1 << 14, 1 << 10
 _NONE: list[int] = []
+
+
+def header_end(stretches: Sequence[Stretch], end: int) -> int:
+    """Where pixel data begin, or else the end of the data set."""
+    pixels = next((each for each in reversed(stretches) if each.tags[0] in PIXEL_TAGS), None)
+    return end if pixels is None else pixels.elements[0].start
 
 
 class Headers:
@@ -73,21 +78,42 @@ class _Known:
     """Stretches of one layout by their bytes, and how long those are that begin with a tag, the latest first."""
 
     def __init__(self, asked: Collection[int]) -> None:
-        self._asked = asked
+        self.asked = sorted(asked)
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
-        self.apart = sorted(self._asked)
+        self.apart = list(self.asked)
         self.stretches: dict[bytes, Stretch] = {}
         self.lengths: dict[bytes, list[int]] = {}
         self.latest: dict[int, Stretch] = {}
+        self.longer: dict[Stretch, list[Stretch]] = {}
+        """Joined stretches, by the one that they begin with."""
+        self._once: set[tuple[Stretch, ...]] = set()
         self._held = 0
 
     def stand_apart(self, before: int, tag: int) -> bool:
         """Whether two elements that follow each other belong to different stretches; group lengths always do."""
-        lengths = not (tag & 0xFFFF and before & 0xFFFF)
-        return lengths or bisect_left(self.apart, before) != bisect_right(self.apart, tag)
+        return _are_apart(self.apart, before, tag)
+
+    def join(self, stretches: Sequence[Stretch]) -> None:
+        """Note that stretches have followed each other; those that may be are joined at the second time."""
+        begin = 0
+        for at in range(1, len(stretches) + 1):
+            if at == len(stretches) or _are_apart(self.asked, stretches[at - 1].tags[-1], stretches[at].tags[0]):
+                if at - begin > 1:
+                    self._join(tuple(stretches[begin:at]))
+                begin = at
+
+    def _join(self, stretches: tuple[Stretch, ...]) -> None:
+        longer = self.longer.setdefault(stretches[0], [])
+        if stretches not in self._once:
+            self._once.add(stretches)
+        elif len(longer) < MOST_LONGER:
+            self._once.discard(stretches)
+            joined = joined_of(stretches)
+            self._held += 2 * len(joined.content()) + ELEMENT_BYTES * len(joined.tags)
+            longer.append(joined)
 
     def differ(self, tags: Iterable[int]) -> None:
         """Note that elements with these tags differ between files."""
@@ -120,25 +146,40 @@ class _Walk:
     def stretches(self, start: int) -> tuple[list[Stretch], int]:
         """All of them, and where they end."""
         head, known, found, at = self._head, self._known, list[Stretch](), start
-        get, lengths, size, last = known.stretches.get, known.lengths.get, self._window.size, len(head) - 4
+        get, lengths = known.stretches.get, known.lengths.get
+        size, last, new = self._window.size, len(head) - 4, 0
         while at < size:
             ways = lengths(head[at : at + 4], _NONE) if at <= last else _NONE
             for way in ways:
                 stretch = get(head[at : at + way])
                 if stretch is not None:
+                    stretch = self._longest(stretch, at)
                     found.append(stretch)
-                    at += way
+                    at += len(stretch.content())
                     if way != ways[0]:
                         ways.remove(way)
                         ways.insert(0, way)
                     break
             else:
                 fresh, end = self._fresh(at, found[-1].tags[-1] if found else -1)
+                known.join(found[new:])
                 found += fresh
+                new = len(found)
                 if end == at:
                     break
                 at = end
+        known.join(found[new:])
         return found, at
+
+    def _longest(self, stretch: Stretch, at: int) -> Stretch:
+        """The longest joined stretch at `at`, where `stretch` was recognised."""
+        head, longer = self._head, self._known.longer
+        while stretch in longer:
+            joined = next((each for each in longer[stretch] if head.startswith(each.content(), at)), None)
+            if joined is None:
+                break
+            stretch = joined
+        return stretch
 
     def _fresh(self, at: int, previous: int) -> tuple[list[Stretch], int]:
         """New stretches from `at` on, at least one unless only padding is left, and where they end."""
@@ -209,6 +250,12 @@ class _Walk:
             return stream.read(end - start)
 
         return read
+
+
+def _are_apart(tags: Sequence[int], before: int, tag: int) -> bool:
+    """Whether one of `tags` is or lies between two that follow each other, or these have a group length among them."""
+    length = not (tag & 0xFFFF and before & 0xFFFF)
+    return length or bisect_left(tags, before) != bisect_right(tags, tag)
 
 
 def _moved(element: Element, start: int) -> Element:

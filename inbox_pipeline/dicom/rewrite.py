@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from inbox_pipeline.dicom.changes import CHARSET, guarded
 from inbox_pipeline.dicom.digests import Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, Layout, all_elements
+from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Layout, all_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary, with_made
 from inbox_pipeline.dicom.full import FullRoad, deflated
-from inbox_pipeline.dicom.header import PIXEL_TAGS, refuse_directory
-from inbox_pipeline.dicom.headers import Headers
+from inbox_pipeline.dicom.header import refuse_directory
+from inbox_pipeline.dicom.headers import Headers, header_end
 from inbox_pipeline.dicom.meta import others_of, uid_of, write_meta
 from inbox_pipeline.dicom.preface import (
     DEFLATED,
@@ -290,7 +290,7 @@ def _open(source: BinaryIO, size: int | None, headers: Headers, wanted: "frozens
     window = Window(source, size, head=head)
     preface = read_preface(source, window)
     stretches, end = _walked(source, head, window, preface, headers)
-    if headers.learn_reach(_header_end(stretches, end), size):
+    if headers.learn_reach(header_end(stretches, end), size):
         return _open(source, size, headers, wanted)
     if is_ordinary(preface, stretches, end, size):
         road: FastRoad | FullRoad = FastRoad(source, preface, stretches, wanted)
@@ -310,12 +310,6 @@ def _walked(
         return headers.walk(source, head, window, preface.start, layout, {})
     elements = all_elements(preface.data_set, preface.start, layout, {})
     return [Stretch((element.tag,), (), layout, elements=[element]) for element in elements], elements[-1].end
-
-
-def _header_end(stretches: Sequence[Stretch], end: int) -> int:
-    """Where pixel data begin, or else the end."""
-    pixels = next((each for each in reversed(stretches) if each.tags[0] in PIXEL_TAGS), None)
-    return end if pixels is None else pixels.elements[0].start
 
 
 def _refuse_index(preface: Preface, road: FastRoad | FullRoad, stretches: Sequence[Stretch]) -> None:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from inbox_pipeline.dicom.changes import Encoded
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import UNDEFINED, Element, Ends, Layout, all_elements, head_at
-from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Element, Ends, Layout, all_elements, head_at
 from inbox_pipeline.dicom.nested import IN_MEMORY
 from inbox_pipeline.dicom.window import Window
 
@@ -79,6 +78,12 @@ class Stretch:
 def held(data: bytes, layout: Layout, tags: Sequence[int], *, known: bool = False) -> Stretch:
     """The elements of these bytes, which are those with `tags`."""
     return Stretch(tags, (Segment(data=data),), layout, known=known)
+
+
+def joined_of(stretches: Sequence[Stretch]) -> Stretch:
+    """Known stretches that follow each other as one."""
+    data = b"".join(stretch.content() for stretch in stretches)
+    return held(data, stretches[0].layout, [tag for stretch in stretches for tag in stretch.tags], known=True)
 
 
 def of_encoded(encoded: Encoded, layout: Layout) -> Stretch:

@@ -7,11 +7,12 @@ grouping (`grouping.py`) and the walk itself (`store/inbox.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from inbox_pipeline.dicom.errors import NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.identify import Identity, identify
@@ -52,6 +53,7 @@ class Asked:
     session_label: str | None
     secret: Secret
     profile: Profile | None = None
+    headers: Headers = field(default_factory=Headers)
 
 
 def open_folder(real_path: bytes) -> InboxFolder:
@@ -95,7 +97,7 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
         return ended(litter)
     stream.seek(0)
     try:
-        header = read_header(stream, size=entry.size)
+        header = read_header(stream, size=entry.size, headers=asked.headers)
     except NotReadable as error:
         return ended(_CODES.get(error.code, error.code))
     uids = (header.sop_class_uid, header.sop_instance_uid, header.study_instance_uid, header.series_instance_uid)
