@@ -70,7 +70,7 @@ class Headers:
         Raises:
             Truncated, Unparsable: as `root_elements`.
         """
-        known = self._known.setdefault(layout, _Known(self._apart))
+        known = self._known.get(layout) or self._known.setdefault(layout, _Known(self._apart))
         return _Walk(known, stream, head, window, layout, ends).stretches(start)
 
 
@@ -87,8 +87,8 @@ class _Known:
         self.stretches: dict[bytes, Stretch] = {}
         self.lengths: dict[bytes, list[int]] = {}
         self.latest: dict[int, Stretch] = {}
-        self.longer: dict[Stretch, list[Stretch]] = {}
-        """Joined stretches, by the one that they begin with."""
+        self.longer: dict[Stretch, list[tuple[bytes, Stretch]]] = {}
+        """Joined stretches and their bytes, by the one that they begin with."""
         self._once: set[tuple[Stretch, ...]] = set()
         self._held = 0
 
@@ -112,8 +112,9 @@ class _Known:
         elif len(longer) < MOST_LONGER:
             self._once.discard(stretches)
             joined = joined_of(stretches)
-            self._held += 2 * len(joined.content()) + ELEMENT_BYTES * len(joined.tags)
-            longer.append(joined)
+            data = joined.content()
+            self._held += len(data) + ELEMENT_BYTES * len(joined.tags)
+            longer.append((data, joined))
 
     def differ(self, tags: Iterable[int]) -> None:
         """Note that elements with these tags differ between files."""
@@ -173,12 +174,10 @@ class _Walk:
 
     def _longest(self, stretch: Stretch, at: int) -> Stretch:
         """The longest joined stretch at `at`, where `stretch` was recognised."""
-        head, longer = self._head, self._known.longer
-        while stretch in longer:
-            joined = next((each for each in longer[stretch] if head.startswith(each.content(), at)), None)
-            if joined is None:
-                break
-            stretch = joined
+        begins = self._head.startswith
+        for data, joined in self._known.longer.get(stretch, ()):
+            if begins(data, at):
+                return self._longest(joined, at)
         return stretch
 
     def _fresh(self, at: int, previous: int) -> tuple[list[Stretch], int]:
