@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Segment
 from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Element, Ends, Layout, root_elements
+from inbox_pipeline.dicom.errors import Truncated
 from inbox_pipeline.dicom.stretches import RootElement, Stretch, joined_of
 from inbox_pipeline.dicom.window import Window
 
@@ -169,6 +170,8 @@ class _Walk:
                 if end == at:
                     break
                 at = end
+        if not found:
+            raise Truncated(f"no element follows offset {start} of {size}")
         known.join(found[new:])
         return found, at
 

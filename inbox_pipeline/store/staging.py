@@ -9,6 +9,7 @@ folder to its own token, after which every later write and rename of the old wor
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,6 @@ class Staging:
             shutil.rmtree(self.path)
 
 
-def replace_part(part: Path, final: Path) -> None:
+def replace_part(part: Path | str, final: Path | str) -> None:
     """Give a finished `.part` file its final name."""
-    part.replace(final)
+    os.replace(part, final)  # noqa: PTH105 - paths as objects cost more than the call
