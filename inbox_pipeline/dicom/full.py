@@ -31,7 +31,7 @@ class FullRoad:
     """
 
     def __init__(self, preface: Preface, end: int) -> None:
-        self._layout = preface.layout
+        self._layout, self._preface, self._end = preface.layout, preface, end
         self._raw = _read(preface, end)
         self.dataset: Dataset = new_dataset(self._raw, None, preface)
         self.changes = Changes(
@@ -42,6 +42,10 @@ class FullRoad:
     def stretches(self) -> list[Stretch]:
         """The elements of the source, one by one."""
         return [of_encoded(self._unchanged(tag), self._layout) for tag in sorted(self._raw)]
+
+    def of_all(self) -> "FullRoad":
+        """The same file with a fresh data set of all its elements."""
+        return FullRoad(self._preface, self._end)
 
     def after(self, layout: Layout) -> list[Stretch]:
         """The data set after the edit, one element after the other, not deflated. Raises NotWritable."""

@@ -212,7 +212,7 @@ def _done(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]") -> _D
     with quiet():
         edit(road.dataset)
         if opened.wanted is not None and (getattr(edit, "gave_way", False) or _concerns_all(road.dataset, preface)):
-            road = road.of_all() if isinstance(road, FastRoad) else road
+            road = road.of_all()
             edit(road.dataset)
         only_wanted = isinstance(road, FastRoad) and road is opened.road and road.looked_at_none(PIXEL_TAGS, _OF_FILE)
         syntax, meta = _new_syntax(road.dataset, preface), road.dataset.file_meta
