@@ -22,7 +22,7 @@ from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, items_of
+from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, encoded_parts, items_of
 from inbox_pipeline.dicom.stretches import Over, RootElement, Stretch, find, laid_over, numbers_of, shares
 from inbox_pipeline.dicom.text import decode, encode
 
@@ -402,7 +402,7 @@ class _Pass:
                 new, same = self._item(item, tag, place, kept.get(number, _NOTHING), action is Action.TREE)
                 stays &= same
                 parts.append(b"" if new is None else encoded_item(in_layout(new, layout), layout))
-        return stays, None if stays else encoded(tag, b"SQ", b"".join(parts), layout)
+        return stays, None if stays else encoded_parts(tag, b"SQ", parts, layout)
 
     def _item(self, item: Item, parent: int, around: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
         """Return an item's elements as they must be, and whether they stay as they are; None to leave the item out."""

@@ -29,7 +29,7 @@ from inbox_pipeline.dicom.stretches import Stretch
 
 SHORT = 1 << 16
 """Stretches up to here are searched together."""
-REMEMBERED_BYTES, ENTRY_BYTES = 1 << 22, 128
+REMEMBERED_BYTES, ENTRY_BYTES = 1 << 21, 256
 """What a `Watch` remembers may take up so much; an entry besides its digits."""
 META_LAYOUT = Layout(implicit=False, little=True)
 _DELETED = bytes(byte for byte in range(128) if not chr(byte).isalnum())

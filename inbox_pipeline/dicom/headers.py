@@ -18,7 +18,7 @@ from inbox_pipeline.dicom.errors import Truncated
 from inbox_pipeline.dicom.stretches import RootElement, Stretch, joined_of
 from inbox_pipeline.dicom.window import Window
 
-REMEMBERED_BYTES = 1 << 22
+REMEMBERED_BYTES = 3 << 20
 """Up to here stretches may take up memory; then they are forgotten."""
 ELEMENT_BYTES = 200
 LONGEST, LONGEST_VALUE = 1 << 16, 1 << 12

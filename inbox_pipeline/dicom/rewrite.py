@@ -46,7 +46,7 @@ Inspect = Callable[[bytes, Sequence[Stretch], Layout], object]
 """Given what will be written: the frame, the root elements, and their layout."""
 
 _REACHABLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
-_PREAMBLE_BYTES = 128
+_PREAMBLE_BYTES, _SHORT = 128, 1 << 16
 _SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID = 0x00080016, 0x00080018, 0x00100020
 _META_UIDS = (0x00020002, 0x00020003)
 _OF_FILE = (0x00020000, 0x00020003)
@@ -398,10 +398,10 @@ def _frame(facts: _Facts, done: _Done, opened: _Opened, zero_preamble: bool) -> 
 
 
 def _merged(frame: bytes, stretches: Iterable[Stretch]) -> Iterator[Segment]:
-    """What is written, in as few pieces as possible."""
+    """What is written, in few pieces, of which none that is long has been copied."""
     held = [frame]
     for segment in (segment for stretch in stretches for segment in stretch.segments):
-        if segment.data is not None and not segment.pixel:
+        if segment.data is not None and len(segment.data) <= _SHORT and not segment.pixel:
             held.append(segment.data)
             continue
         yield Segment(data=b"".join(held))
