@@ -16,17 +16,33 @@ from inbox_pipeline.dicom.text import decode
 PrivateActions: TypeAlias = dict[tuple[str, int], Action]
 """What is done to private elements: by creator, and group and lowest byte of the tag."""
 
+Creators: TypeAlias = tuple[tuple[int, str], ...]
+"""The private creators of a group: the tags where they stand, and their names."""
+
 
 class Blocks:
     """The private blocks of one level: whose elements they hold, and whether any of them stays."""
 
     __slots__ = ("_actions", "_creators", "_known", "_used")
 
-    def __init__(self, actions: Actions, known: PrivateActions) -> None:
+    def __init__(self, actions: Actions, known: PrivateActions, creators: Creators = ()) -> None:
         self._actions = actions
         self._known = known
-        self._creators: dict[int, str] = {}
+        self._creators: dict[int, str] = dict(creators)
         self._used: set[int] = set()
+
+    def creators_before(self, tag: int) -> Creators:
+        """Return the creators seen so far that an element and what follows it may belong to."""
+        group = tag >> 16
+        if not group & 1:
+            return ()
+        return tuple(item for item in self._creators.items() if item[0] >> 16 == group)
+
+    def join(self, others: Blocks) -> None:
+        """Take note of what has been seen of the level elsewhere."""
+        if others._creators or others._used:
+            self._creators |= others._creators
+            self._used |= others._used
 
     def action(self, tag: int, value: Callable[[], bytes]) -> Action:
         """Return what is done to a private element; a creator waits until its block has been seen (`unused`)."""

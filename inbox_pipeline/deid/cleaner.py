@@ -3,27 +3,27 @@
 Belongs here: carrying out each action at every depth, in sequences of any kind, and the markers. Does not belong here:
 which action an element gets (`policy.py`), what text means (`descriptors.py`), files, pixel data, scripts.
 
-Elements of a series repeat, so what was done to an element is remembered by its place and bytes, as long as patient,
-kind of instance, character set and layout stay the same.
+Headers of a series repeat, so what was done to a stretch of them, and to a single element, is remembered by its place
+and bytes, as long as patient, identifiers, kind of instance, character set and layout stay the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from inbox_pipeline.deid.action import Action
-from inbox_pipeline.deid.blocks import Blocks, PrivateActions
+from inbox_pipeline.deid.blocks import Blocks, Creators, PrivateActions
 from inbox_pipeline.deid.dates import capped_age, shifted
 from inbox_pipeline.deid.dummies import dummy_bytes, dummy_item
 from inbox_pipeline.deid.pieces import code_item, dummy_elements, in_layout, padded, same_layout, value_of
 from inbox_pipeline.deid.policy import METHOD_CODES, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
-from inbox_pipeline.dicom.cleaning import RootElement
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, items_of
+from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, encoded_item, encoded_parts, items_of
+from inbox_pipeline.dicom.stretches import Over, RootElement, Stretch, find, laid_over, numbers_of, shares
 from inbox_pipeline.dicom.text import decode, encode
 
 REMEMBERED_BYTES = 1 << 23
@@ -35,7 +35,6 @@ MOST_KINDS = 16
 DEEPEST = 100
 _CHARSET = 0x00080005
 _KEEP, _REMOVE = Action.KEEP, Action.REMOVE
-_LOOKED_AT = frozenset((_CHARSET, METHOD_CODES))
 _CONTENT, _CONCEPT, _VALUE_TYPE = 0x0040A730, 0x0040A043, 0x0040A040
 _CODE_VALUE, _SCHEME = 0x00080100, 0x00080102
 _CONTENT_VALUES = {
@@ -122,13 +121,11 @@ class Cleaner:
         self._pseudonyms = pseudonyms
         self._memories: dict[tuple[Instance, Words], _Memory] = {}
 
-    def changes(
-        self, elements: Iterable[RootElement], instance: Instance, words: Words, kept: Kept
-    ) -> dict[int, Treated]:
-        """Return what becomes of the elements of an instance, without those that keep their bytes.
+    def cleaned(self, stretches: Sequence[Stretch], instance: Instance, words: Words, kept: Kept) -> list[Stretch]:
+        """Return what is left of the elements of an instance; a stretch of which all stays is the same object.
 
         Args:
-            elements: the root elements, in order, as scripts left them.
+            stretches: the root elements, in order, as scripts left them.
             instance: facts of the original.
             words: cleans text of this patient's identifiers.
             kept: what scripts have decided on. It stays even in a sequence of which the rest is left out.
@@ -137,7 +134,7 @@ class Cleaner:
             Unparsable, Truncated: a sequence whose items had to be treated cannot be taken apart.
         """
         return _Pass(self._policy, self._pseudonyms, instance, words, self._memory(instance, words)).root(
-            elements, kept
+            stretches, kept
         )
 
     def _memory(self, instance: Instance, words: Words) -> _Memory:
@@ -162,6 +159,8 @@ class _Memory:
         self.private: PrivateActions = {}
         self.marks: _Marks | None = None
         self.treated: dict[tuple[int, Layout, bytes], _Known] = {}
+        self.stretches: dict[tuple[Stretch, Creators, bool], _Treatment] = {}
+        """By the stretch itself, the private creators before it, and whether scripts have decided on all of it."""
         self.held = 0
 
     @property
@@ -172,6 +171,7 @@ class _Memory:
     def forget(self) -> None:
         """Empty it."""
         self.treated.clear()
+        self.stretches.clear()
         self.held = 0
 
     def place(self, parent: int, layout: Layout, charset: bytes, depth: int) -> _Place:
@@ -194,6 +194,23 @@ class _Place(NamedTuple):
     known: _Known
 
 
+class _Treatment:
+    """What became of the elements of a stretch, and the stretches that are written of them, by what is laid over."""
+
+    __slots__ = ("_known", "_made", "blocks", "changes")
+
+    def __init__(self, changes: Mapping[int, Treated], blocks: Blocks, known: bool) -> None:
+        self.changes, self.blocks, self._known = changes, blocks, known
+        self._made: dict[Over, list[Stretch]] = {}
+
+    def laid_over(self, stretch: Stretch, over: Over, layout: Layout) -> list[Stretch]:
+        """Return the stretch with these changes, and with what belongs to the whole data set laid over."""
+        made = self._made.get(over)
+        if made is None:
+            made = self._made[over] = laid_over(stretch, {**self.changes, **dict(over)}, layout, known=self._known)
+        return made
+
+
 class _Pass:
     """One instance being treated."""
 
@@ -208,22 +225,46 @@ class _Pass:
         self._actions: Actions = policy.actions(instance.sop_class_uid)
         self._days = pseudonyms.days(instance.patient)
 
-    def root(self, elements: Iterable[RootElement], kept: Kept) -> dict[int, Treated]:
+    def root(self, stretches: Sequence[Stretch], kept: Kept) -> list[Stretch]:
         """Treat the root's elements, and write down what was done."""
-        place = self._memory.place(0, self._instance.layout, self._instance.charset, 0)
+        layout, memory = self._instance.layout, self._memory
+        place = memory.place(0, layout, self._instance.charset, 0)
+        blocks = Blocks(self._actions, memory.private)
+        concerned = numbers_of(stretches, kept)
+        treatments = [
+            self._treatment(stretch, blocks, place, kept if number in concerned else _NOTHING)
+            for number, stretch in enumerate(stretches)
+        ]
+        over = shares(stretches, {**blocks.unused(), **self._markers(stretches, treatments, layout)})
+        return [
+            made
+            for number, (stretch, treatment) in enumerate(zip(stretches, treatments, strict=True))
+            for made in treatment.laid_over(stretch, over.get(number, ()), layout)
+        ]
+
+    def _treatment(self, stretch: Stretch, blocks: Blocks, place: _Place, kept: Kept) -> _Treatment:
+        """Return what becomes of a stretch; it depends on its bytes, the private creators before it, and what stays."""
+        whole = bool(kept) and all(kept.get(tag, _NOTHING) is None for tag in stretch.tags)
+        key = (stretch, blocks.creators_before(stretch.tags[0]), whole)
+        memory, known = self._memory, stretch.known and (whole or not kept)
+        treatment = memory.stretches.get(key) if known else None
+        if treatment is None:
+            known = known and not memory.full
+            within = Blocks(self._actions, memory.private, key[1])
+            treatment = _Treatment(self._changes(stretch, within, place, kept), within, known)
+            if known:
+                memory.stretches[key] = treatment
+                memory.held += ENTRY_BYTES + 2 * len(stretch.content())
+        blocks.join(treatment.blocks)
+        return treatment
+
+    def _changes(self, stretch: Stretch, blocks: Blocks, place: _Place, kept: Kept) -> dict[int, Treated]:
         known, changes = place.actions, dict[int, Treated]()
-        codes = RootElement(METHOD_CODES, b"SQ", bytes)
-        blocks = Blocks(self._actions, self._memory.private)
-        for element in elements:
+        for element in stretch.roots:
             tag = element.tag
             within = kept.get(tag, _NOTHING) if kept else _NOTHING
             if within is None or within:
                 blocks.keep(tag, element.value)
-            if tag in _LOOKED_AT:
-                if tag == METHOD_CODES:
-                    codes = element
-                else:
-                    place = self._memory.place(0, place.layout, element.value(), 0)
             if within is None:
                 continue
             if tag & 0x10000:
@@ -238,16 +279,20 @@ class _Pass:
             stays, treated = self._element(action, element, place, within)
             if not stays:
                 changes[tag] = treated
-        changes |= blocks.unused()
-        return changes | self._markers(codes, changes, place)
+        return changes
 
-    def _markers(self, codes: RootElement, changes: Mapping[int, Treated], place: _Place) -> dict[int, Treated]:
+    def _markers(
+        self, stretches: Sequence[Stretch], treatments: Sequence[_Treatment], layout: Layout
+    ) -> dict[int, Treated]:
         """The elements that say what was done (PS3.15 section E.1.1, PS3.3 section C.12.1.1)."""
-        layout = place.layout
         made, added = self._memory.marks or self._marks(layout)
-        before = changes.get(METHOD_CODES)
-        present = value_of(before, layout) if before is not None else codes.value()
-        old = items_of(present, layout if before is not None else _inner_layout(codes, layout))
+        present = [treatments[number].changes.get(METHOD_CODES) for number in numbers_of(stretches, (METHOD_CODES,))]
+        codes = find(stretches, METHOD_CODES) if present else None
+        if codes is None:
+            return {**made, METHOD_CODES: encoded(METHOD_CODES, b"SQ", added, layout)}
+        before = present[0]
+        value = codes.value() if before is None else value_of(before, layout)
+        old = items_of(value, _inner_layout(codes, layout) if before is None else layout)
         items = [encoded_item(item.data, layout) for item in same_layout(old, layout)]
         return {**made, METHOD_CODES: encoded(METHOD_CODES, b"SQ", b"".join([*items, added]), layout)}
 
@@ -357,7 +402,7 @@ class _Pass:
                 new, same = self._item(item, tag, place, kept.get(number, _NOTHING), action is Action.TREE)
                 stays &= same
                 parts.append(b"" if new is None else encoded_item(in_layout(new, layout), layout))
-        return stays, None if stays else encoded(tag, b"SQ", b"".join(parts), layout)
+        return stays, None if stays else encoded_parts(tag, b"SQ", parts, layout)
 
     def _item(self, item: Item, parent: int, around: _Place, kept: Kept, tree: bool) -> tuple[Item | None, bool]:
         """Return an item's elements as they must be, and whether they stay as they are; None to leave the item out."""

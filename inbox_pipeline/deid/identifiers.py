@@ -121,6 +121,17 @@ class IdentifierCollector:
         elif kind is not None:
             self._found.update(identifiers_of(kind, text))
 
+    def add_all(self, other: IdentifierCollector) -> None:
+        """Take what another one has gathered of the same data set."""
+        self._found |= other._found
+        self._open |= other._open
+        self._days |= other._days
+        self._uids |= other._uids
+
+    def __bool__(self) -> bool:
+        """Whether anything was gathered."""
+        return bool(self._found or self._open or self._days or self._uids)
+
     def freeze(self, days: int | None = None) -> Identifiers:
         """Return what was gathered.
 

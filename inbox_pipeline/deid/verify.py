@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from enum import Enum
 from functools import lru_cache
@@ -26,7 +26,12 @@ from inbox_pipeline.deid.identifier import DATES, Identifier, Kind
 from inbox_pipeline.deid.identifiers import Identifiers
 from inbox_pipeline.deid.leaves import Leaf, leaves
 from inbox_pipeline.dicom.elements import Layout
+from inbox_pipeline.dicom.stretches import Stretch
 
+SHORT = 1 << 16
+"""Stretches up to here are searched together."""
+REMEMBERED_BYTES, ENTRY_BYTES = 1 << 21, 256
+"""What a `Watch` remembers may take up so much; an entry besides its digits."""
 META_LAYOUT = Layout(implicit=False, little=True)
 _DELETED = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 _LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte for byte in range(256))
@@ -86,8 +91,8 @@ class Verifier:
     def __init__(self, identifiers: Identifiers) -> None:
         self._identifiers = identifiers
         self._literals, numbers, self._raw = _of_patterned(identifiers.patterned)
-        self._starts = {_start_of(uid) for uid in identifiers.uids}
-        self._numbers = {*numbers, *self._starts}
+        self.starts = {_start_of(uid) for uid in identifiers.uids}
+        self._numbers = {*numbers, *self.starts}
         self._named = [_named(day) for day in identifiers.days]
         self._numbers.update(*(_of_identifier(day).numbers for day in identifiers.days))
 
@@ -95,29 +100,35 @@ class Verifier:
         """Return what is left, each place and kind once, in the order of the file."""
         found: dict[Finding, None] = {}
         for run in runs:
-            if self._may_hold(run.data):
+            if self.may_hold(run.data):
                 found |= dict.fromkeys(Verifier(self._left(run.data))._findings(run))
         return list(found)
 
     def _left(self, data: bytes) -> Identifiers:
         """The identifiers that the quick pass cannot rule out."""
         compact = compacted(data)
-        digits = compact.translate(None, _NO_DIGITS)
+        digits = digits_of(compact)
         return self._identifiers.narrowed(
             lambda one: not one.in_text and _may_stand_in(one, data, compact, digits),
-            any(start in digits for start in self._starts),
+            any(start in digits for start in self.starts),
         )
 
-    def _may_hold(self, data: bytes) -> bool:
+    def may_hold_uid(self, data: bytes) -> bool:
+        """Return whether the beginning of a UID stands in bytes."""
+        digits = digits_of(data)
+        return any(start in digits for start in self.starts)
+
+    def may_hold(self, data: bytes) -> bool:
+        """Return whether the quick pass cannot rule out that something stands in bytes, or in a part of them."""
         compact = compacted(data)
         if any(literal in compact for literal in self._literals) or any(named(compact) for named in self._named):
             return True
-        digits = compact.translate(None, _NO_DIGITS)
+        digits = digits_of(compact)
         return any(literal in digits for literal in self._numbers) or any(literal in data for literal in self._raw)
 
     def _findings(self, run: Run) -> Iterator[Finding]:
         for leaf in leaves_of(run):
-            if self._may_hold(leaf.value) and not is_grammar(leaf.path, leaf.value):
+            if self.may_hold(leaf.value) and not is_grammar(leaf.path, leaf.value):
                 kinds = {one.kind for one in self._found_in(leaf) if counts_in(leaf, one.kind, one.joined, one.weak)}
                 yield from (Finding(place_of(run, leaf), kind) for kind in sorted(kinds, key=str))
 
@@ -127,6 +138,71 @@ class Verifier:
         spelled = any(one.spelled for one in left.patterned)
         for text in readings(leaf, every_charset=spelled):
             yield from (hit.identifier for hit in left.hits(text))
+
+
+class Watch:
+    """Searches the outputs of one file after the other, and what it has found clean only once.
+
+    Clean is a stretch that holds none of the patient's identifiers but for UIDs, and none of the beginnings of UIDs
+    that have been looked for so far. Those differ from file to file: a new one is looked for in all that is remembered.
+    Other names, numbers or dates are another patient, of whom nothing is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._named: tuple[frozenset[Identifier], frozenset[Identifier]] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._digits: dict[Stretch, bytes] = {}
+        self._starts: set[bytes] = set()
+        self._held = 0
+
+    def residuals(
+        self, identifiers: Identifiers, frame: Sequence[Run], stretches: Sequence[Stretch], layout: Layout
+    ) -> list[Finding]:
+        """Return what is left of a source's identifiers in its output, each place and kind once, in order.
+
+        Args:
+            identifiers: the source's.
+            frame: what stands before the data set.
+            stretches: the data set.
+            layout: of the data set.
+        """
+        verifier = Verifier(identifiers)
+        self._begin((identifiers.patterned, identifiers.days), verifier.starts)
+        unseen = [each for each in stretches if each not in self._digits]
+        short = [each for each in unseen if each.data is not None and len(each.data) <= SHORT]
+        if not verifier.may_hold(b"".join([*(run.data for run in frame), *(each.content() for each in short)])):
+            self._remember(short)
+            frame, unseen = (), [each for each in unseen if each.data is None or len(each.data) > SHORT]
+        found = dict.fromkeys(verifier.residuals(frame))
+        for each in unseen:
+            found |= dict.fromkeys(self._searched(verifier, each, layout))
+        return list(found)
+
+    def _searched(self, verifier: Verifier, stretch: Stretch, layout: Layout) -> list[Finding]:
+        data = stretch.content()
+        hits = verifier.residuals([Run(Region.HEADER, data, layout)])
+        if not hits and not verifier.may_hold_uid(data):
+            self._remember([stretch])
+        return hits
+
+    def _begin(self, named: tuple[frozenset[Identifier], frozenset[Identifier]], starts: set[bytes]) -> None:
+        if named != self._named or self._held > REMEMBERED_BYTES:
+            self._forget()
+            self._named = named
+        new = starts - self._starts
+        if new:
+            self._digits = {
+                each: digits for each, digits in self._digits.items() if not any(start in digits for start in new)
+            }
+            self._starts |= new
+
+    def _remember(self, clean: Iterable[Stretch]) -> None:
+        for each in clean:
+            if each.known:
+                digits = self._digits[each] = digits_of(each.content())
+                self._held += len(digits) + ENTRY_BYTES
 
 
 def residual_kinds(identifiers: Identifiers, label: str) -> list[Kind]:
@@ -191,6 +267,11 @@ def _is_text(value: bytes) -> bool:
 def compacted(data: bytes) -> bytes:
     """Return bytes as the quick pass sees them: ASCII letters small, no ASCII but letters and digits."""
     return data.translate(_LOWER, _DELETED)
+
+
+def digits_of(data: bytes) -> bytes:
+    """Return the digits of bytes, in which numbers are looked for."""
+    return data.translate(None, _NO_DIGITS)
 
 
 class _Literals(NamedTuple):

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import SHORT_VRS, UNDEFINED, Layout
+from inbox_pipeline.dicom.elements import PIXEL_TAGS, SHORT_VRS, UNDEFINED, Layout
 from inbox_pipeline.dicom.errors import NotWritable
-from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.plain import is_text_of, plain
 from inbox_pipeline.dicom.words import reverse_untouched
 

@@ -4,14 +4,13 @@ Belongs here: raw elements, deferral of large values, what pydicom needs to conv
 Does not belong here: writing, deciding what changed.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, PIXEL_TAGS, UNDEFINED, Element, Layout
 from inbox_pipeline.dicom.errors import Unparsable
-from inbox_pipeline.dicom.header import PIXEL_TAGS
 from inbox_pipeline.dicom.preface import Preface
-from inbox_pipeline.dicom.window import PART_LIMIT, require_room
+from inbox_pipeline.dicom.stretches import RootElement, Stretch
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -24,9 +23,9 @@ DEFER_BYTES = 1 << 18
 
 
 def raw_elements(
-    stream: BinaryIO, head: bytes, elements: list[Element], layout: Layout
+    stretches: Iterable[Stretch], layout: Layout, wanted: frozenset[int] | None = None
 ) -> "dict[int, DataElement | RawDataElement]":
-    """pydicom's raw elements by tag, without group lengths; `head` holds the file's first bytes.
+    """pydicom's raw elements by tag, the wanted ones without group lengths; None means all.
 
     Pixel data and values beyond DEFER_BYTES have the value None, which pydicom replaces when it is asked for them.
     Sequences of undefined length are loaded whole, since pydicom cannot defer them.
@@ -36,16 +35,14 @@ def raw_elements(
 
     raw: dict[int, DataElement | RawDataElement] = {}
     implicit, little = layout
-    for element in elements:
-        number, _, _, at, length, end = element
-        if not number & 0xFFFF:
-            continue
-        tag, vr = BaseTag(number), _vr(element)
-        if 0 < length <= DEFER_BYTES and end <= len(head) and number not in PIXEL_TAGS:
-            value: Any = head[at:end]
-        else:
-            value = _value(stream, head, element) if length else empty_value_for_VR(vr, raw=True)
-        raw[tag] = RawDataElement(tag, vr, length, value, at, implicit, little)
+    for element, root in (
+        (e, r) for stretch in stretches for e, r in zip(stretch.elements, stretch.roots, strict=True)
+    ):
+        number, _, _, at, length, _ = element
+        if number & 0xFFFF and (wanted is None or number in wanted):
+            tag, vr = BaseTag(number), _vr(element)
+            value: Any = _value(element, root) if length else empty_value_for_VR(vr, raw=True)
+            raw[tag] = RawDataElement(tag, vr, length, value, at, implicit, little)
     return raw
 
 
@@ -56,15 +53,9 @@ def _vr(element: Element) -> str | None:
     return _VR_NAMES[element.vr] if element.vr else None
 
 
-def _value(stream: BinaryIO, head: bytes, element: Element) -> bytes | None:
-    length = element.value_end - element.value
-    if element.tag in PIXEL_TAGS or (length > DEFER_BYTES and element.length != UNDEFINED):
-        return None
-    if element.value_end <= len(head):
-        return head[element.value : element.value_end]
-    require_room(length, PART_LIMIT)
-    stream.seek(element.value)
-    return stream.read(length)
+def _value(element: Element, root: RootElement) -> bytes | None:
+    deferred = element.tag in PIXEL_TAGS or (element.length > DEFER_BYTES and element.length != UNDEFINED)
+    return None if deferred else root.value()
 
 
 def new_dataset(

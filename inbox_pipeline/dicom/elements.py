@@ -16,6 +16,7 @@ DEPTH_LIMIT = 256
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 KNOWN_VRS = LONG_VRS | SHORT_VRS
+PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DELIMITERS = 0xFFFE
 _IMPOSSIBLE = frozenset((0, 2, _DELIMITERS, 0xFFFF))
@@ -132,10 +133,15 @@ def root_elements(
             _refuse_length(tag, previous, position, size)
         yield Element(tag, vr, position, value, length, end)
         position, previous, count = end, tag, count + 1
-        if count > MOST_ELEMENTS:
-            raise OverLimits(f"more than {MOST_ELEMENTS} elements before offset {position}")
+        require_few(count)
     if previous < 0:
         raise Truncated(f"no element follows offset {start} of {size}")
+
+
+def require_few(elements: int) -> None:
+    """Require that a data set has no more root elements than can be held in memory. Raises OverLimits."""
+    if elements > MOST_ELEMENTS:
+        raise OverLimits(f"more than {MOST_ELEMENTS} elements")
 
 
 def all_elements(window: Window, start: int, layout: Layout, ends: Ends, origin: int = 0) -> list[Element]:

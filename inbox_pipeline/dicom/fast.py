@@ -1,31 +1,29 @@
 """The fast road of a rewrite: untouched bytes are copied, pixel data is streamed, memory does not grow with the file.
 
-Belongs here: deciding whether a file is ordinary enough, and the plan of output segments.
+Belongs here: deciding whether a file is ordinary enough, and what an edit makes of its stretches.
 Does not belong here: files with anything unusual; those take the full parse.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
-from inbox_pipeline.dicom.changes import Changes, Encoded
-from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, cleaned, in_order
+from inbox_pipeline.dicom.changes import Changes
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
-from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Ends, Layout
-from inbox_pipeline.dicom.header import PIXEL_TAGS
-from inbox_pipeline.dicom.preface import Preface
-from inbox_pipeline.dicom.window import PART_LIMIT, require_room
+from inbox_pipeline.dicom.elements import KNOWN_VRS, PIXEL_TAGS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.preface import DEFLATED, Preface
+from inbox_pipeline.dicom.stretches import Stretch, exchanged, of_encoded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.dataelem import DataElement, RawDataElement
 
-_FIRST_GROUP = 0x0008
+_BEFORE_FIRST = 0x0007FFFF
 _SEQUENCE_VRS = frozenset((b"SQ", b"UN"))
 _STATED = KNOWN_VRS | {None}
 
 
-def is_ordinary(preface: Preface, elements: list[Element], size: int) -> bool:
+def is_ordinary(preface: Preface, stretches: Sequence[Stretch], end: int, size: int) -> bool:
     """Whether every byte of the file belongs to an element that pydicom would read as the tokenizer does.
 
     Ordinary is: preamble, meta and transfer syntax present and true, little endian, not deflated, root tags strictly
@@ -33,15 +31,24 @@ def is_ordinary(preface: Preface, elements: list[Element], size: int) -> bool:
     pixel data with a stated VR. Elements behind the pixel data (signatures, the trailing padding of many scanners) are
     elements like the others: the editor gets them, and no byte is copied unseen.
     """
-    if not preface.regular or not preface.layout.little or preface.data_set.size != size or not elements:
+    if not preface.regular or not preface.layout.little or preface.transfer_syntax_uid == DEFLATED or end != size:
         return False
+    previous, pixels = _BEFORE_FIRST, 0
+    for stretch in stretches:
+        tidy = stretch.notes.get(is_ordinary)
+        if tidy is None:
+            tidy = stretch.notes[is_ordinary] = _is_tidy(stretch.elements)
+        if not tidy or stretch.tags[0] <= previous:
+            return False
+        previous = stretch.tags[-1]
+        pixels += previous in PIXEL_TAGS
+    return bool(stretches) and pixels <= 1
+
+
+def _is_tidy(elements: Sequence[Element]) -> bool:
+    """What `is_ordinary` asks of elements alone."""
     tags = [element.tag for element in elements]
-    if tags[0] >> 16 < _FIRST_GROUP or elements[-1].end != size:
-        return False
-    distinct = set(tags)
-    if len(distinct) < len(tags) or tags != sorted(tags) or len(PIXEL_TAGS & distinct) > 1:
-        return False
-    if not {element.vr for element in elements} <= _STATED:
+    if len(set(tags)) < len(tags) or tags != sorted(tags) or not {element.vr for element in elements} <= _STATED:
         return False
     return all(_may_be_undefined(element) for element in elements if element.length == UNDEFINED)
 
@@ -64,86 +71,66 @@ def _is_dictionary_sequence(tag: int) -> bool:
 
 
 class FastRoad:
-    """One file on the fast road: `dataset` is for the editor, then `segments` are what follows the meta.
+    """One file on the fast road: `stretches` are the source's, `dataset` is for the editor, `after` what it made.
 
     With `wanted`, the data set holds the elements with these tags only; all others are written as they are.
     """
 
     def __init__(
-        self,
-        stream: BinaryIO,
-        head: bytes,
-        preface: Preface,
-        elements: list[Element],
-        ends: Ends,
-        wanted: frozenset[int] | None = None,
+        self, stream: BinaryIO, preface: Preface, stretches: list[Stretch], wanted: frozenset[int] | None = None
     ) -> None:
-        shown = elements if wanted is None else [element for element in elements if element.tag in wanted]
-        originals = raw_elements(stream, head, shown, preface.layout)
-        self._stream, self._head, self._elements, self._ends = stream, head, elements, ends
-        self._layout = preface.layout
-        self.dataset: Dataset = new_dataset(originals, stream, preface)
-        self.changes = Changes(self.dataset, originals, preface.layout, lambda: new_dataset(originals, stream, preface))
+        self.stretches = stretches
+        self._stream, self._preface, self._wanted = stream, preface, wanted
 
-    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
-        """Copies of source ranges and encoded changes, by ascending tag, and what a cleaner did. Raises NotWritable.
+    @cached_property
+    def dataset(self) -> "Dataset":
+        """The data set for the editor."""
+        return self._new()
+
+    def _new(self) -> "Dataset":
+        return new_dataset(self._originals, self._stream, self._preface)
+
+    @cached_property
+    def _originals(self) -> "dict[int, DataElement | RawDataElement]":
+        wanted = self._wanted
+        shown = [each for each in self.stretches if wanted is None or not wanted.isdisjoint(each.tags)]
+        return raw_elements(shown, self._preface.layout, wanted)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What the editor made of the data set."""
+        return Changes(self.dataset, self._originals, self._preface.layout, self._new)
+
+    def of_all(self) -> "FastRoad":
+        """The same file with a fresh data set of all its elements."""
+        return FastRoad(self._stream, self._preface, self.stretches)
+
+    def made(self) -> dict[int, Stretch | None]:
+        """The elements that are new or not as they were, and None for each that is gone. Raises NotWritable."""
+        layout = self._preface.layout
+        return {
+            tag: None if encoded is None else of_encoded(encoded, layout)
+            for tag, encoded in self.changes.changed().items()
+        }
+
+    def after(self, layout: Layout) -> list[Stretch]:
+        """The data set after the edit. Raises NotWritable.
 
         In another layout than the source's nothing is copied: all elements are encoded, and must have been wanted.
         """
-        if layout != self._layout:
-            pieces, treated = cleaned(self.changes.relaid(layout), clean, layout)
-            return [segment for encoded in pieces for segment in encoded.segments()], treated
-        changes = self.changes.changed()
-        treated = {} if clean is None else clean(self._roots(changes), layout)
-        changes |= {tag: None if head is None else Encoded(head) for tag, head in treated.items()}
-        return list(self._pieces(changes)), treated
+        if layout == self._preface.layout:
+            return with_made(self.stretches, self.made())
+        return [of_encoded(encoded, layout) for encoded in self.changes.relaid(layout)]
 
-    def roots(self) -> list[RootElement]:
-        """The root elements of the source."""
-        return [self._root(element) for element in self._elements]
-
-    def _roots(self, changes: Mapping[int, Encoded | None]) -> Iterable[RootElement]:
-        return in_order(self.roots(), changes, self._layout) if changes else self.roots()
-
-    def _root(self, element: Element) -> RootElement:
-        tag, vr, _, value, length, end = element
-        head = self._head
-        if length == UNDEFINED:
-            end -= 8
-            if tag not in PIXEL_TAGS:
-                return RootElement(tag, b"SQ", lambda: self._read(value, end), self._ends, value)
-        if end <= len(head):
-            return RootElement(tag, vr, lambda: head[value:end])
-        return RootElement(tag, vr, lambda: self._read(value, end))
-
-    def _read(self, start: int, end: int) -> bytes:
-        if end <= len(self._head):
-            return self._head[start:end]
-        require_room(end - start, PART_LIMIT)
-        self._stream.seek(start)
-        return self._stream.read(end - start)
-
-    def _pieces(self, changes: dict[int, Encoded | None]) -> Iterator[Segment]:
-        """Between the tags that need attention, the source is copied in one piece each."""
-        elements, tags = self._elements, [element.tag for element in self._elements]
-        starts, places = [element.start for element in elements], {tag: at for at, tag in enumerate(tags)}
-        starts.append(elements[-1].end)
-        cursor = starts[0]
-        for tag in sorted({*changes, *(tag for tag in tags if tag & 0xFFFF == 0), *PIXEL_TAGS.intersection(tags)}):
-            at = places.get(tag)
-            here = bisect_left(tags, tag) if at is None else at
-            if starts[here] > cursor:
-                yield Segment(cursor, starts[here])
-            if tag in changes:
-                changed = changes[tag]
-                yield from changed.segments() if changed else ()
-            elif at is not None and tag in PIXEL_TAGS:
-                yield from _pixel_segments(elements[at])
-            cursor = starts[here if at is None else at + 1]
-        yield Segment(cursor, starts[-1])
+    def looked_at_none(self, tags: Collection[int], meta_tags: Collection[int]) -> bool:
+        """Whether the editor has neither looked at nor set elements with these tags, the others of group 0002."""
+        root, meta = (
+            {int(tag): each for tag, each in level.items()} for level in (self.dataset, self.dataset.file_meta)
+        )
+        left = all(root.get(tag) is self._originals.get(tag) for tag in tags)
+        return left and all(meta[tag].is_raw for tag in meta_tags if tag in meta)
 
 
-def _pixel_segments(element: Element) -> Iterator[Segment]:
-    yield Segment(element.start, element.value)
-    yield Segment(element.value, element.value_end, pixel=True)
-    yield Segment(element.value_end, element.end)
+def with_made(stretches: Sequence[Stretch], made: Mapping[int, Stretch | None]) -> list[Stretch]:
+    """Stretches with the elements that an edit made, and without group lengths (PS3.5 section 7.2)."""
+    return exchanged([each for each in stretches if each.tags[0] & 0xFFFF], made)

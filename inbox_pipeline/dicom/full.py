@@ -11,12 +11,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from inbox_pipeline.dicom.changes import Changes, Encoded
-from inbox_pipeline.dicom.cleaning import Clean, RootElement, Treated, as_root, cleaned
 from inbox_pipeline.dicom.datasets import new_dataset
 from inbox_pipeline.dicom.digests import Segment
-from inbox_pipeline.dicom.elements import KNOWN_VRS, Element, Layout
+from inbox_pipeline.dicom.elements import KNOWN_VRS, Layout
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.preface import Preface
+from inbox_pipeline.dicom.stretches import Stretch, of_encoded
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -24,29 +24,33 @@ if TYPE_CHECKING:
 
 
 class FullRoad:
-    """One file on the full road: `dataset` is for the editor; afterwards `segments` are what to write after the meta.
+    """One file on the full road: `stretches` are the source's, `dataset` is for the editor, `after` what it made.
 
     Bytes behind the last element are dropped, disorderly tags are put in order, of duplicates the last one stays, and
     the data set is laid out as the transfer syntax says.
     """
 
-    def __init__(self, preface: Preface, elements: list[Element]) -> None:
-        self._layout = preface.layout
-        self._raw = _read(preface, elements)
+    def __init__(self, preface: Preface, end: int) -> None:
+        self._layout, self._preface, self._end = preface.layout, preface, end
+        self._raw = _read(preface, end)
         self.dataset: Dataset = new_dataset(self._raw, None, preface)
         self.changes = Changes(
-            self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, elements), None, preface)
+            self.dataset, self._raw, preface.layout, lambda: new_dataset(_read(preface, end), None, preface)
         )
 
-    def roots(self) -> list[RootElement]:
-        """The root elements of the source."""
-        return [as_root(self._unchanged(tag), self._layout) for tag in sorted(self._raw)]
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The elements of the source, one by one."""
+        return [of_encoded(self._unchanged(tag), self._layout) for tag in sorted(self._raw)]
 
-    def segments(self, layout: Layout, clean: Clean | None) -> tuple[list[Segment], Treated]:
-        """The encoded data set, not deflated, and what a cleaner did. Raises NotWritable."""
+    def of_all(self) -> "FullRoad":
+        """The same file with a fresh data set of all its elements."""
+        return FullRoad(self._preface, self._end)
+
+    def after(self, layout: Layout) -> list[Stretch]:
+        """The data set after the edit, one element after the other, not deflated. Raises NotWritable."""
         pieces = self._pieces() if layout == self._layout else self.changes.relaid(layout)
-        kept, treated = cleaned(pieces, clean, layout)
-        return [segment for encoded in kept for segment in encoded.segments()], treated
+        return [of_encoded(encoded, layout) for encoded in pieces]
 
     def _pieces(self) -> Iterator[Encoded]:
         changes = self.changes.changed()
@@ -71,10 +75,9 @@ def deflated(segments: list[Segment]) -> tuple[list[Segment], str | None]:
     return [Segment(data=body + b"\0" * (len(body) & 1))], pixel.hexdigest() if pixel else None
 
 
-def _read(preface: Preface, elements: list[Element]) -> "dict[int, DataElement | RawDataElement]":
+def _read(preface: Preface, end: int) -> "dict[int, DataElement | RawDataElement]":
     from pydicom.filereader import read_dataset  # noqa: PLC0415 - costs half a second
 
-    end = elements[-1].end if elements else preface.start
     data = BytesIO(preface.data_set.whole(preface.start, end))
     try:
         dataset = read_dataset(data, *preface.layout)

@@ -8,14 +8,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from inbox_pipeline.dicom.elements import DEPTH_LIMIT, UNDEFINED, Element, root_elements
+from inbox_pipeline.dicom.elements import DEPTH_LIMIT, PIXEL_TAGS, UNDEFINED, Element, root_elements
 from inbox_pipeline.dicom.errors import DicomDir, NotReadable
+from inbox_pipeline.dicom.headers import Headers, header_end
+from inbox_pipeline.dicom.nested import IN_MEMORY
 from inbox_pipeline.dicom.preface import MEDIA_STORAGE_DIRECTORY, Preface, read_preface
+from inbox_pipeline.dicom.stretches import Stretch
 from inbox_pipeline.dicom.text import ascii_text, decode
 from inbox_pipeline.dicom.window import HEADER_LIMIT, INFLATED_LIMIT, Window
 
 LARGEST_TEXT = 1 << 16
-PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _CHARSET = 0x00080005
 DIRECTORY_RECORDS = 0x00041220
 _STUDY, _SERIES = 0x0020000D, 0x0020000E
@@ -87,6 +89,7 @@ _TEXTS = {
 _NAMES = {0x00100010: "patient_name"}
 _INTEGERS = {0x00200013: "instance_number", 0x00280008: "number_of_frames"}
 _SHORTS = {0x00280010: "rows", 0x00280011: "columns"}
+_NOTABLE = PIXEL_TAGS | {DIRECTORY_RECORDS}
 _WANTED = frozenset((_CHARSET, *_ASCII, *_TEXTS, *_NAMES, *_INTEGERS, *_SHORTS))
 
 
@@ -97,19 +100,25 @@ def read_header(
     depth_limit: int = DEPTH_LIMIT,
     header_limit: int = HEADER_LIMIT,
     inflated_limit: int = INFLATED_LIMIT,
+    headers: Headers | None = None,
 ) -> Header:
     """Read one file's header and walk all its elements, seeking over values.
 
     `stream` is seekable, `size` is its length in bytes. `depth_limit` bounds nesting, `header_limit` the bytes read,
-    `inflated_limit` the size of a deflated data set in bytes. Source: PS3.10 section 7, PS3.5 section 7.
+    `inflated_limit` the size of a deflated data set in bytes; `headers` remembers from file to file.
+    Source: PS3.10 section 7, PS3.5 section 7.
     Raises Empty, NotDicom, DicomDir, Truncated or Unparsable, all NotReadable.
     """
-    window = Window(stream, size, limit=header_limit)
+    head = b"" if headers is None else stream.read(min(headers.reach, size))
+    window = Window(stream, size, head=head, limit=header_limit)
     preface = read_preface(stream, window, inflated_limit=inflated_limit)
     values: dict[int, bytes] = {}
     seen: set[int] = set()
     try:
-        end = _collect(preface, depth_limit, values, seen)
+        if headers is not None and preface.layout.little and preface.data_set is window:
+            end = _collect_known(stream, head, preface, headers, values, seen)
+        else:
+            end = _collect(preface, depth_limit, values, seen)
     except NotReadable:
         refuse_directory(preface.names_directory, values.keys() | seen)
         raise
@@ -137,9 +146,34 @@ def _collect(preface: Preface, depth_limit: int, values: dict[int, bytes], seen:
         end = element.end
         if element.tag in _WANTED:
             values[element.tag] = _value(window, element)
-        elif element.tag in PIXEL_TAGS or element.tag == DIRECTORY_RECORDS:
+        elif element.tag in _NOTABLE:
             seen.add(element.tag)
     return end
+
+
+def _collect_known(
+    stream: BinaryIO, head: bytes, preface: Preface, headers: Headers, values: dict[int, bytes], seen: set[int]
+) -> int:
+    """As `_collect`; what stands in a stretch that is known has been found out before."""
+    window = preface.data_set
+    try:
+        stretches, end = headers.walk(stream, head, window, preface.start, preface.layout, {})
+    except NotReadable:  # raised again, with what came before
+        return _collect(preface, DEPTH_LIMIT, values, seen)
+    headers.learn_reach(header_end(stretches, end), window.size)
+    for stretch in stretches:
+        found = stretch.notes.get(_WANTED)
+        if found is None:
+            found = stretch.notes[_WANTED] = _wanted(window, stretch), _NOTABLE.intersection(stretch.tags)
+        values |= found[0]
+        seen |= found[1]
+    return end
+
+
+def _wanted(window: Window, stretch: Stretch) -> dict[int, bytes]:
+    data = stretch.data
+    whole = window if data is None else Window(IN_MEMORY, len(data), head=data)
+    return {element.tag: _value(whole, element) for element in stretch.elements if element.tag in _WANTED}
 
 
 def _value(window: Window, element: Element) -> bytes:

@@ -4,6 +4,7 @@ Belongs here: our implementation identifiers, agreement with the data set, the g
 Does not belong here: reading it (preface), the data set.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -22,23 +23,32 @@ _OURS = frozenset((0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0
 
 
 def write_meta(
-    file_meta: "Dataset", sop_class_uid: str | None, sop_instance_uid: str | None, transfer_syntax_uid: str
+    others: Mapping[int, bytes], sop_class_uid: str | None, sop_instance_uid: str | None, transfer_syntax_uid: str
 ) -> bytes:
-    """The encoded group for a data set with these UIDs, our implementation, and what else `file_meta` holds.
+    """The encoded group for a data set with these UIDs, our implementation, and what else the file's had.
 
-    A UID that is None is taken from `file_meta`, or left out if that has none. Raises NotWritable.
+    A UID that is blank is left out.
     """
-    elements = guarded(0x00020000, partial(_others, file_meta))
+    elements = dict(others)
     elements[0x00020001] = _element(0x00020001, b"OB", b"\0\1")
     elements[0x00020010] = _text(0x00020010, b"UI", transfer_syntax_uid)
     elements[0x00020012] = _text(0x00020012, b"UI", IMPLEMENTATION_CLASS_UID)
     elements[0x00020013] = _text(0x00020013, b"SH", IMPLEMENTATION_VERSION_NAME)
     for tag, uid in ((0x00020002, sop_class_uid), (0x00020003, sop_instance_uid)):
-        value = uid or guarded(tag, partial(_present, file_meta, tag))
-        if value:
-            elements[tag] = _text(tag, b"UI", value)
+        if uid:
+            elements[tag] = _text(tag, b"UI", uid)
     body = b"".join(encoded for _, encoded in sorted(elements.items()))
     return _element(0x00020000, b"UL", len(body).to_bytes(4, "little")) + body
+
+
+def others_of(file_meta: "Dataset") -> dict[int, bytes]:
+    """The elements of a group that are not ours to set, encoded. Raises NotWritable."""
+    return guarded(0x00020000, partial(_others, file_meta))
+
+
+def uid_of(file_meta: "Dataset", tag: int) -> str:
+    """The text of a UID of a group; empty if it has none. Raises NotWritable."""
+    return guarded(tag, partial(_present, file_meta, tag))
 
 
 def _others(file_meta: "Dataset") -> dict[int, bytes]:

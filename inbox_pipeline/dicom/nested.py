@@ -4,7 +4,7 @@ Belongs here: taking a sequence's value apart without building objects, and putt
 here: what is done to an element, the root of a file (`elements.py`), pydicom.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import pack
 from typing import NamedTuple
 
@@ -88,13 +88,20 @@ def encoded(tag: int, vr: bytes, value: bytes, layout: Layout) -> bytes:
 
     Values of an odd length must have been padded.
     """
-    order = "<" if layout.little else ">"
+    return encoded_parts(tag, vr, (value,), layout)
+
+
+def encoded_parts(tag: int, vr: bytes, parts: Sequence[bytes], layout: Layout) -> bytes:
+    """As `encoded`, of a value in parts, which may be long: they are copied once."""
+    order, length = "<" if layout.little else ">", sum(map(len, parts))
     group, element = tag >> 16, tag & 0xFFFF
     if layout.implicit:
-        return pack(f"{order}HHI", group, element, len(value)) + value
-    if vr in LONG_VRS or len(value) > 0xFFFF:
-        return pack(f"{order}HH2sHI", group, element, vr if vr in LONG_VRS else b"UN", 0, len(value)) + value
-    return pack(f"{order}HH2sH", group, element, vr, len(value)) + value
+        head = pack(f"{order}HHI", group, element, length)
+    elif vr in LONG_VRS or length > 0xFFFF:
+        head = pack(f"{order}HH2sHI", group, element, vr if vr in LONG_VRS else b"UN", 0, length)
+    else:
+        head = pack(f"{order}HH2sH", group, element, vr, length)
+    return b"".join((head, *parts))
 
 
 def encoded_item(data: bytes, layout: Layout) -> bytes:

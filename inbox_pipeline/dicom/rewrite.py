@@ -5,19 +5,19 @@ Does not belong here: what to edit, where files lie, what the roads do inside.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
-from inbox_pipeline.dicom.changes import Encoded, guarded
-from inbox_pipeline.dicom.cleaning import Clean, Look, Treated, as_root
-from inbox_pipeline.dicom.digests import BUFFER_BYTES, Digests, Segment, copy_segments
-from inbox_pipeline.dicom.elements import UNDEFINED, Ends, Layout, all_elements
+from inbox_pipeline.dicom.changes import CHARSET, guarded
+from inbox_pipeline.dicom.digests import Digests, Segment, copy_segments
+from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Layout, all_elements
 from inbox_pipeline.dicom.errors import NotWritable
-from inbox_pipeline.dicom.fast import FastRoad, is_ordinary
+from inbox_pipeline.dicom.fast import FastRoad, is_ordinary, with_made
 from inbox_pipeline.dicom.full import FullRoad, deflated
-from inbox_pipeline.dicom.header import PIXEL_TAGS, refuse_directory
-from inbox_pipeline.dicom.meta import write_meta
+from inbox_pipeline.dicom.header import refuse_directory
+from inbox_pipeline.dicom.headers import Headers, header_end
+from inbox_pipeline.dicom.meta import others_of, uid_of, write_meta
 from inbox_pipeline.dicom.preface import (
     DEFLATED,
     EXPLICIT_LITTLE,
@@ -28,33 +28,77 @@ from inbox_pipeline.dicom.preface import (
     stated_layout,
 )
 from inbox_pipeline.dicom.quiet import quiet
-from inbox_pipeline.dicom.text import ascii_text
-from inbox_pipeline.dicom.window import PART_LIMIT, Window, require_room
+from inbox_pipeline.dicom.stretches import Stretch, find
+from inbox_pipeline.dicom.text import ascii_text, decode
+from inbox_pipeline.dicom.window import Window
 
 if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.dataelem import DataElement, RawDataElement
 
+Look = Callable[[Sequence[Stretch], Layout], object]
+"""Shown the root elements of a source in order, and their layout."""
+
+Clean = Callable[[Sequence[Stretch], Layout], list[Stretch]]
+"""Given the root elements in order and their layout: what is to be written instead."""
+
+Inspect = Callable[[bytes, Sequence[Stretch], Layout], object]
+"""Given what will be written: the frame, the root elements, and their layout."""
+
 _REACHABLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
-_PREAMBLE_BYTES = 128
-_NEEDED = frozenset(
+_PREAMBLE_BYTES, _SHORT = 128, 1 << 16
+_SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID = 0x00080016, 0x00080018, 0x00100020
+_META_UIDS = (0x00020002, 0x00020003)
+_OF_FILE = (0x00020000, 0x00020003)
+"""Elements of group 0002 that are of a single file: its length and the instance's UID."""
+_FACTS = frozenset(
     (
-        0x00080005,
-        0x00080016,
-        0x00080018,
+        CHARSET,
+        _SOP_CLASS,
+        _SOP_INSTANCE,
         0x00080060,
-        0x00100020,
+        _PATIENT_ID,
         0x0020000D,
         0x0020000E,
         0x00200011,
         0x00200013,
         0x00200052,
         0x00280008,
-        0x00280100,
-        0x00280103,
     )
 )
-"""What a data set holds at any rate: the facts of `Rewritten`, and what the encoding of others depends on."""
+"""The elements that `Rewritten` tells of."""
+_NEEDED = frozenset((CHARSET, 0x00280100, 0x00280103))
+"""What a data set holds at any rate, since the encoding of others depends on it."""
+
+
+class Edit(NamedTuple):
+    """What an editor made of a file: elements, set or removed, and those of group 0002 that are not ours to set."""
+
+    made: Mapping[int, Stretch | None]
+    meta: Mapping[int, bytes]
+
+
+class Editor(Protocol):
+    """An editor that may know beforehand what it makes of a file, from those elements that it looks at.
+
+    `seen` are equal for files that are the same to it: the elements with tags in `wanted`, whether there are pixel
+    data, group 0002 but for the instance's UID. `remember` is called only where it looked at nothing else.
+    """
+
+    wanted: frozenset[int] | None
+    gave_way: bool
+
+    def __call__(self, dataset: "Dataset") -> None:
+        """Edit a data set in place."""
+        ...
+
+    def recall(self, seen: Hashable) -> Edit | None:
+        """Return what was made of a file that looked the same, as if made again; None if that is unknown."""
+        ...
+
+    def remember(self, seen: Hashable, edit: Edit) -> None:
+        """Take note of what was made just now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +131,13 @@ class Rewritten:
 def rewrite(
     source: BinaryIO,
     dest: BinaryIO,
-    edit: "Callable[[Dataset], object]",
+    edit: "Editor | Callable[[Dataset], object]",
     *,
     size: int | None = None,
+    headers: Headers | None = None,
     look: Look | None = None,
     clean: Clean | None = None,
-    inspect: "Callable[[Iterable[bytes], Layout], object] | None" = None,
+    inspect: Inspect | None = None,
     zero_preamble: bool = False,
     md5: bool = True,
     pixel: bool = True,
@@ -102,12 +147,11 @@ def rewrite(
     The data set holds raw elements, without group lengths and with `file_meta`; pixel data and long values are loaded
     only when looked at. What `edit` returns is not used: what it changed is found out. Untouched elements keep their
     bytes, group lengths go (PS3.5 section 7.2), group 0002 is written anew (PS3.10 section 7.1). `source` is seekable,
-    `size` its length in bytes (default: asked of it); `zero_preamble` blanks the preamble. Nothing is written to `dest`
-    before the edit is planned.
+    `size` its length in bytes (default: asked of it); `headers` remembers from file to file; `zero_preamble` blanks the
+    preamble. Nothing is written to `dest` before the edit is planned.
 
     Before the edit, `look` is shown the root elements of the source. After it, `clean` may exchange root elements as
-    bytes. Then `inspect` is given every byte that will be written besides pixel data, the frame first and then pieces
-    that begin with an element, and the layout; what it raises ends the rewrite before anything is written. Without
+    bytes. Then `inspect` is given all that will be written; what it raises ends the rewrite before anything is. Without
     `md5` or `pixel` that digest is not taken.
 
     An edit may change the transfer syntax to Implicit or Explicit VR Little Endian: the data set is then laid out so.
@@ -117,34 +161,79 @@ def rewrite(
     An editor with an attribute `wanted`, a set of root tags, is shown these elements only (and a few that a rewrite
     needs itself), and must neither look at nor set others; this saves time. If it changes the character set or the
     transfer syntax nevertheless, which concern all elements, or says in an attribute `gave_way` that it needs them, it
-    is called again with all of them.
+    is called again with all of them. See `Editor` for one that remembers.
 
     Raises NotReadable (see `read_header`), NotWritable, and what `edit` raises.
     """
+    opened = _open(source, size, headers or Headers(), getattr(edit, "wanted", None))
+    preface = opened.preface
+    if look is not None:
+        look(opened.road.stretches, preface.layout)
+    done = _recalled(opened, edit) or _done(opened, edit)
+    layout, hidden_pixel = stated_layout(done.syntax), None
+    stretches = done.stretches if clean is None else clean(done.stretches, layout)
+    facts = _Facts(stretches)
+    frame = _frame(facts, done, opened, zero_preamble)
+    if inspect is not None:
+        inspect(frame, stretches, layout)
+    segments = list(_merged(frame, stretches))
+    if done.syntax == DEFLATED:
+        data_set, hidden_pixel = deflated([each for stretch in stretches for each in stretch.segments])
+        segments = [Segment(data=frame), *data_set]
+    digests = copy_segments(source, opened.size, opened.head, segments, dest, md5=md5, pixel=pixel)
+    digests = digests._replace(pixel_sha256=hidden_pixel or digests.pixel_sha256)
+    return _result(digests, facts, done.syntax, opened.path_taken)
+
+
+class _Done(NamedTuple):
+    """A file after its edit: transfer syntax, root elements, and of group 0002 what is not ours to set and the UIDs."""
+
+    syntax: str
+    stretches: list[Stretch]
+    meta: Mapping[int, bytes]
+    meta_uids: Sequence[str]
+
+
+def _recalled(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]") -> _Done | None:
+    """What an editor made of a file that looked the same to it; None if it does not know."""
+    recall = getattr(edit, "recall", None)
+    seen = None if recall is None else opened.seen()
+    known = None if recall is None or seen is None else recall(seen)
+    if known is None:
+        return None
+    preface = opened.preface
+    uids = [ascii_text(preface.meta_values.get(tag, b"")) for tag in _META_UIDS]
+    return _Done(preface.transfer_syntax_uid, with_made(opened.road.stretches, known.made), known.meta, uids)
+
+
+def _done(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]") -> _Done:
+    """Let an editor do its work."""
+    preface, road = opened.preface, opened.road
     with quiet():
-        wanted = getattr(edit, "wanted", None)
-        opened = _open(source, size, wanted)
-        preface, road = opened.preface, opened.road
-        if look is not None:
-            look(road.roots(), preface.layout)
         edit(road.dataset)
-        if wanted is not None and (getattr(edit, "gave_way", False) or _concerns_all(road.dataset, preface)):
-            opened = _open(source, size)
-            road = opened.road
+        if opened.wanted is not None and (getattr(edit, "gave_way", False) or _concerns_all(road.dataset, preface)):
+            road = road.of_all()
             edit(road.dataset)
-        syntax = _new_syntax(road.dataset, preface)
-        layout, hidden_pixel = stated_layout(syntax), None
-        segments, treated = road.segments(layout, clean)
-        facts = _Facts(road.dataset, treated, layout)
-        segments.insert(0, _frame(facts, preface, opened.head, zero_preamble, syntax))
-        if inspect is not None:
-            inspect(_runs(segments, opened.head, source), layout)
-        if syntax == DEFLATED:
-            data_set, hidden_pixel = deflated(segments[1:])
-            segments = [segments[0], *data_set]
-        digests = copy_segments(source, opened.size, opened.head, segments, dest, md5=md5, pixel=pixel)
-        digests = digests._replace(pixel_sha256=hidden_pixel or digests.pixel_sha256)
-        return _result(digests, facts, syntax, opened.path_taken)
+        only_wanted = isinstance(road, FastRoad) and road is opened.road and road.looked_at_none(PIXEL_TAGS, _OF_FILE)
+        syntax, meta = _new_syntax(road.dataset, preface), road.dataset.file_meta
+        others, uids = others_of(meta), [uid_of(meta, tag) for tag in _META_UIDS]
+        if isinstance(road, FullRoad) or stated_layout(syntax) != preface.layout:
+            return _Done(syntax, road.after(stated_layout(syntax)), others, uids)
+        made = road.made()
+        if only_wanted and syntax == preface.transfer_syntax_uid:
+            _tell(opened, edit, Edit(made, others))
+        return _Done(syntax, with_made(road.stretches, made), others, uids)
+
+
+def _tell(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]", made: Edit) -> None:
+    """Let an editor remember what it did if it can."""
+    remember = getattr(edit, "remember", None)
+    seen = None if remember is None else opened.seen()
+    if remember is not None and seen is not None:
+        for stretch in made.made.values():
+            if stretch is not None and stretch.data is not None:
+                stretch.known = True
+        remember(seen, made)
 
 
 def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int | None = None) -> "Dataset":
@@ -153,7 +242,7 @@ def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int |
     Raises NotReadable (see `read_header`), and what `edit` raises.
     """
     with quiet():
-        dataset = _open(source, size).road.dataset
+        dataset = _open(source, size, Headers()).road.dataset
         edit(dataset)
         return dataset
 
@@ -166,23 +255,73 @@ class _Opened:
     head: bytes
     preface: Preface
     road: FastRoad | FullRoad
-    path_taken: str
+    wanted: frozenset[int] | None
+
+    @property
+    def path_taken(self) -> str:
+        """The name of the road."""
+        return "fast" if isinstance(self.road, FastRoad) else "full"
+
+    def seen(self) -> Hashable | None:
+        """What an editor sees of the file that wants some elements only; None if that cannot be compared."""
+        if self.wanted is None or isinstance(self.road, FullRoad):
+            return None
+        shown = [each for each in self.road.stretches if each.tags[0] in self.wanted]
+        pixels = [each.elements[0] for each in shown if each.tags[0] in PIXEL_TAGS]
+        if any(not each.known for each in shown if each.tags[0] not in PIXEL_TAGS):
+            return None
+        meta = self.preface.meta
+        return (
+            self.preface.layout,
+            tuple((tag, meta[tag].vr, value) for tag, value in self.preface.meta_values.items() if tag not in _OF_FILE),
+            tuple((element.tag, element.vr, element.length) for element in pixels),
+            tuple(each for each in shown if each.known),
+        )
 
 
-def _open(source: BinaryIO, size: int | None, wanted: "Collection[int] | None" = None) -> _Opened:
+def _open(source: BinaryIO, size: int | None, headers: Headers, wanted: "frozenset[int] | None" = None) -> _Opened:
     """Walk a source's elements, of which a data set holds the wanted ones; None for all. Raises NotReadable."""
     size = source.seek(0, os.SEEK_END) if size is None else size
+    if wanted is not None:
+        wanted |= _NEEDED
+        headers.keep_apart(wanted)
     source.seek(0)
-    head = source.read(min(BUFFER_BYTES, size))
-    preface = read_preface(source, Window(source, size, head=head))
-    ends: Ends = {}
-    elements = all_elements(preface.data_set, preface.start, preface.layout, ends)
-    fast = is_ordinary(preface, elements, size)
-    shown = None if wanted is None else _NEEDED.union(wanted)
-    road = FastRoad(source, head, preface, elements, ends, shown) if fast else FullRoad(preface, elements)
-    names_directory = preface.names_directory or _text(road.dataset, 0x00080016) == MEDIA_STORAGE_DIRECTORY
-    refuse_directory(names_directory, {element.tag for element in elements})
-    return _Opened(size, head, preface, road, "fast" if fast else "full")
+    head = source.read(min(headers.reach, size))
+    window = Window(source, size, head=head)
+    preface = read_preface(source, window)
+    stretches, end = _walked(source, head, window, preface, headers)
+    if headers.learn_reach(header_end(stretches, end), size):
+        return _open(source, size, headers, wanted)
+    if is_ordinary(preface, stretches, end, size):
+        road: FastRoad | FullRoad = FastRoad(source, preface, stretches, wanted)
+    else:
+        with quiet():
+            road = FullRoad(preface, end)
+    _refuse_index(preface, road, stretches)
+    return _Opened(size, head, preface, road, wanted)
+
+
+def _walked(
+    source: BinaryIO, head: bytes, window: Window, preface: Preface, headers: Headers
+) -> tuple[list[Stretch], int]:
+    """The root elements of a source, and where they end."""
+    layout = preface.layout
+    if layout.little and preface.data_set is window:
+        return headers.walk(source, head, window, preface.start, layout, {})
+    elements = all_elements(preface.data_set, preface.start, layout, {})
+    return [Stretch((element.tag,), (), layout, elements=[element]) for element in elements], elements[-1].end
+
+
+def _refuse_index(preface: Preface, road: FastRoad | FullRoad, stretches: Sequence[Stretch]) -> None:
+    """Raise DicomDir for what is no instance."""
+    named = preface.names_directory
+    if isinstance(road, FastRoad):
+        root = find(stretches, _SOP_CLASS)
+        named = named or (root is not None and ascii_text(root.value()) == MEDIA_STORAGE_DIRECTORY)
+        if not named:
+            return
+    named = named or _text(road.dataset, _SOP_CLASS) == MEDIA_STORAGE_DIRECTORY
+    refuse_directory(named, {tag for stretch in stretches for tag in stretch.tags})
 
 
 def _concerns_all(dataset: "Dataset", preface: Preface) -> bool:
@@ -215,17 +354,26 @@ def _is_encapsulated(element: "DataElement | RawDataElement") -> bool:
 
 
 class _Facts:
-    """Text of root elements as they will be written: a cleaner's work before the edited data set."""
+    """Values of root elements as they will be written."""
 
-    def __init__(self, dataset: "Dataset", treated: Treated, layout: Layout) -> None:
-        self.dataset, self._treated, self._layout = dataset, treated, layout
+    def __init__(self, stretches: Iterable[Stretch]) -> None:
+        self._values: dict[int, bytes] = {}
+        for stretch in stretches:
+            values = stretch.notes.get(_Facts)
+            if values is None:
+                values = stretch.notes[_Facts] = _values(stretch)
+            if values:
+                self._values |= values
 
     def text(self, tag: int) -> str | None:
         """ASCII text of an element; None if absent, '' if empty."""
-        if tag not in self._treated:
-            return _text(self.dataset, tag)
-        encoded = self._treated[tag]
-        return None if encoded is None else ascii_text(as_root(Encoded(encoded), self._layout).value())
+        value = self._values.get(tag)
+        return None if value is None else ascii_text(value)
+
+    def patient_id(self) -> str | None:
+        """The patient's id under the character set."""
+        value = self._values.get(_PATIENT_ID)
+        return None if value is None else decode(value, self._values.get(CHARSET, b""))
 
     def integer(self, tag: int) -> int | None:
         """The first number of an element; None if there is none."""
@@ -235,23 +383,31 @@ class _Facts:
             return None
 
 
-def _frame(facts: _Facts, preface: Preface, head: bytes, zero_preamble: bool, syntax: str) -> Segment:
-    preamble = head[:_PREAMBLE_BYTES] if preface.prefixed and not zero_preamble else bytes(_PREAMBLE_BYTES)
-    meta = write_meta(facts.dataset.file_meta, facts.text(0x00080016), facts.text(0x00080018), syntax)
-    return Segment(data=preamble + b"DICM" + meta)
+def _values(stretch: Stretch) -> dict[int, bytes]:
+    if _FACTS.isdisjoint(stretch.tags):
+        return {}
+    return {root.tag: root.value() for root in stretch.roots if root.tag in _FACTS}
 
 
-def _runs(segments: Iterable[Segment], head: bytes, source: BinaryIO) -> Iterator[bytes]:
-    """The bytes of an output besides pixel data. Raises OverLimits."""
-    for data, start, end in ((s.data, s.start, s.end) for s in segments if not s.pixel):
-        if data is not None:
-            yield data
-        elif end <= len(head):
-            yield head[start:end]
-        else:
-            require_room(end - start, PART_LIMIT)
-            source.seek(start)
-            yield source.read(end - start)
+def _frame(facts: _Facts, done: _Done, opened: _Opened, zero_preamble: bool) -> bytes:
+    kept = opened.preface.prefixed and not zero_preamble
+    preamble = opened.head[:_PREAMBLE_BYTES] if kept else bytes(_PREAMBLE_BYTES)
+    given = (facts.text(_SOP_CLASS), facts.text(_SOP_INSTANCE))
+    sop_class, sop_instance = (uid or stated for uid, stated in zip(given, done.meta_uids, strict=True))
+    return preamble + b"DICM" + write_meta(done.meta, sop_class, sop_instance, done.syntax)
+
+
+def _merged(frame: bytes, stretches: Iterable[Stretch]) -> Iterator[Segment]:
+    """What is written, in few pieces, of which none that is long has been copied."""
+    held = [frame]
+    for segment in (segment for stretch in stretches for segment in stretch.segments):
+        if segment.data is not None and len(segment.data) <= _SHORT and not segment.pixel:
+            held.append(segment.data)
+            continue
+        yield Segment(data=b"".join(held))
+        held = []
+        yield segment
+    yield Segment(data=b"".join(held))
 
 
 def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Rewritten:
@@ -263,7 +419,7 @@ def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Re
         study_instance_uid=facts.text(0x0020000D),
         series_instance_uid=facts.text(0x0020000E),
         frame_of_reference_uid=facts.text(0x00200052),
-        patient_id=facts.text(0x00100020),
+        patient_id=facts.patient_id(),
         modality=facts.text(0x00080060),
         series_number=facts.integer(0x00200011),
         instance_number=facts.integer(0x00200013),

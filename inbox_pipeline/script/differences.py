@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import RawDataElement
 
-from inbox_pipeline.dicom.header import PIXEL_TAGS
+from inbox_pipeline.dicom.elements import PIXEL_TAGS
 from inbox_pipeline.dicom.quiet import quiet
 from inbox_pipeline.script import values
 from inbox_pipeline.script.edits import Edits, Entry, Location, path_text

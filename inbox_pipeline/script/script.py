@@ -27,6 +27,7 @@ from inbox_pipeline.script.lookup import parse_lookup
 from inbox_pipeline.script.reach import looks_at, may_assign
 from inbox_pipeline.script.source import Source
 
+_DIFFERING = re.compile(r"newUID|getURL", re.IGNORECASE)
 _VERSION_LINE = re.compile(r"^version\b", re.MULTILINE)
 
 
@@ -84,6 +85,14 @@ class Script:
     def may_assign(self, tag: int) -> bool:
         """Whether the script may replace the value of a public element with that tag; told from its text alone."""
         return may_assign(self._program.statements, tag)
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether the script does the same to data sets that are the same where it looks; told from its text alone.
+
+        New UIDs differ, and what a server answers may.
+        """
+        return _DIFFERING.search(self.text) is None
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:

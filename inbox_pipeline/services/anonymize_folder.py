@@ -259,7 +259,7 @@ def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:
         (target / task.part).unlink()
         return {"reason": "sop_uid_conflict"}
     taken.add(place)
-    replace_part(target / task.part, target / place)
+    replace_part(f"{target}/{task.part}", f"{target}/{place}")
     return {
         "reason": "archived",
         "detail": staged.detail,

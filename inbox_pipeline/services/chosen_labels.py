@@ -6,14 +6,14 @@ Does not belong here: which labels were chosen (`intake/pseudonymous.py`), what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import BinaryIO
 
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.dicom.cleaning import RootElement
 from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout, root_elements
 from inbox_pipeline.dicom.header import Header
 from inbox_pipeline.dicom.preface import read_preface
+from inbox_pipeline.dicom.stretches import RootElement, Stretch
 from inbox_pipeline.dicom.window import Window
 from inbox_pipeline.intake.identify import Identity
 from inbox_pipeline.intake.pseudonymous import chosen_labels, gives_away
@@ -42,7 +42,7 @@ def identifies(identity: Identity, header: Header, stream: BinaryIO, size: int, 
     window = Window(stream, size)
     preface = read_preface(stream, window)
     seen = ProfilePass(profile)
-    seen.look(_roots(preface.data_set, preface.start, preface.layout), preface.layout)
+    seen.look(_stretches(preface.data_set, preface.start, preface.layout), preface.layout)
     return any(seen.is_identifier(fold(label)) for label in chosen)
 
 
@@ -56,10 +56,14 @@ def concerned(given_away: Iterable[Row], others: Iterable[Row]) -> dict[int, str
     return {row["id"]: GIVEN_AWAY for row in others if row["study_key"] in studies or row["patient_key"] in patients}
 
 
-def _roots(window: Window, start: int, layout: Layout) -> Iterator[RootElement]:
+def _stretches(window: Window, start: int, layout: Layout) -> list[Stretch]:
+    """The root elements by ascending tag, each for itself."""
+    found = []
     for element in root_elements(window, start, layout):
         vr = element.vr if element.vr is not None or element.length != UNDEFINED else b"SQ"
-        yield RootElement(element.tag, vr, _Value(window, element))
+        roots = [RootElement(element.tag, vr, _Value(window, element))]
+        found.append(Stretch((element.tag,), (), layout, elements=[element], roots=roots))
+    return sorted(found, key=lambda stretch: stretch.tags[0])
 
 
 class _Value:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from inbox_pipeline.dicom.errors import NotDicom, NotReadable
 from inbox_pipeline.dicom.header import Header, read_header
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.dicom.litter import HEAD_BYTES, os_litter
 from inbox_pipeline.dicom.text import is_uid, stands_for_uid
 from inbox_pipeline.errors import Rejected
@@ -57,6 +58,7 @@ class Asked:
     session_label: str | None
     secret: Secret
     profile: Profile | None = None
+    headers: Headers = field(default_factory=Headers)
 
 
 def open_folder(real_path: bytes) -> InboxFolder | InboxArchive:
@@ -109,7 +111,7 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     if litter:
         return ended(litter)
     stream.seek(0)
-    header = read_header(stream, size=entry.size)
+    header = read_header(stream, size=entry.size, headers=asked.headers)
     fault = _uid_fault(header, cleaned=asked.profile is not None)
     if fault:
         return ended(fault)

@@ -6,6 +6,7 @@ files, and the order in which results are settled (`anonymize_folder.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,7 @@ class FolderWorker:
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
         self._target, self._pairs = share.target, share.pairs
+        self._folders: set[str] = set()
         profile = share.policy.profile()
         self._recipes = {
             number: Recipe(coded, given, share.strict, profile) for number, given in share.variables.items()
@@ -118,18 +120,23 @@ class FolderWorker:
         A target that cannot be written is the reason `storage_failed`: errors of our own do not travel between
         processes, this does.
         """
-        part = self._target / task.part
+        part = f"{self._target}/{task.part}"
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb", buffering=0) as dest:
+            self._make(task.folder)
+            with open(part, "wb", buffering=0) as dest:
                 staged = self._rewritten(task, Target(dest))
             if staged.reason != "archived":
-                part.unlink()
+                os.unlink(part)  # noqa: PTH108 - as above
         except OSError as error:
             return Staged(STORAGE_FAILED, type(error).__name__)
         except TargetFailed as failed:
             return Staged(STORAGE_FAILED, str(failed))
         return staged
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._folders:
+            (self._target / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
 
     def _rewritten(self, task: Task, target: Target) -> Staged:
         try:

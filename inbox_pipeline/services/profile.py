@@ -7,7 +7,7 @@ Belongs here: the order in which the parts of `deid` see one file. Does not belo
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
 from inbox_pipeline.deid.identifier import Kind
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
+from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, uids_in
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
@@ -38,10 +38,10 @@ from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.policy import META_REMOVED, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
-from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Verifier
-from inbox_pipeline.dicom.cleaning import RootElement, Treated
+from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Watch
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
+from inbox_pipeline.dicom.stretches import RootElement, Stretch, find
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change
 from inbox_pipeline.script.blanking import blank_pixels
@@ -72,9 +72,14 @@ LARGEST_SEARCHED = 1 << 16
 
 @dataclass(frozen=True)
 class Words:
-    """Cleans text of one patient's identifiers."""
+    """Cleans text of one patient's identifiers; UIDs, which differ from file to file, go whoever they belong to."""
 
     identifiers: Identifiers
+
+    @classmethod
+    def of(cls, identifiers: Identifiers) -> Words:
+        """Return what is the same for all files that name their patient alike."""
+        return cls(identifiers.narrowed(lambda _: True, uids=False))
 
     def clean(self, text: str) -> str:
         """Return a free text without identifiers and without words that nobody knows; an offset from UTC stays."""
@@ -82,8 +87,9 @@ class Words:
 
     def without_identifiers(self, text: str) -> str:
         """Return a text of a published list as it is, unless one of the patient's identifiers stands in it."""
-        found = next(self.identifiers.hits(fold(text), cleaning=True), None)
-        return text if found is None else self.clean(text)
+        folded = fold(text)
+        found = next(self.identifiers.hits(folded, cleaning=True), None)
+        return text if found is None and not uids_in(folded) else self.clean(text)
 
 
 class Profile:
@@ -102,6 +108,7 @@ class Profile:
         looked = looked_at(rules.wanted) | {RECOGNIZABLE_FEATURES}
         self.wanted = looked if choice.basic else frozenset[int]()
         self.sources = lru_cache(maxsize=_KINDS)(lambda iod: Sources(self.policy.actions(iod)))
+        self.watch = Watch()
         self.shifts = choice.basic and MODIFIED_DATES in choice.options
 
 
@@ -113,8 +120,18 @@ class Sources:
         self._root_vr = lru_cache(maxsize=_REMEMBERED)(self._vr_at_root)
         self._counts = lru_cache(maxsize=_REMEMBERED)(self._counts_within)
 
-    def collected(self, roots: Iterable[RootElement], layout: Layout, charset: bytes) -> IdentifierCollector:
+    def collected(self, stretches: Iterable[Stretch], layout: Layout, charset: bytes) -> IdentifierCollector:
         """Gather from the elements that the policy does not keep, or that must be known because they are kept."""
+        collector, key = IdentifierCollector(), (self, charset)
+        for stretch in stretches:
+            found = stretch.notes.get(key)
+            if found is None:
+                found = stretch.notes[key] = self._collected(stretch.roots, layout, charset)
+            if found:
+                collector.add_all(found)
+        return collector
+
+    def _collected(self, roots: Iterable[RootElement], layout: Layout, charset: bytes) -> IdentifierCollector:
         collector = IdentifierCollector()
         for root in roots:
             vr = self._root_vr(root.tag)
@@ -160,13 +177,12 @@ class ProfilePass:
         self._instance: Instance | None = None
         self._identifiers = IdentifierCollector().freeze()
 
-    def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
+    def look(self, stretches: Sequence[Stretch], layout: Layout) -> None:
         """Gather what must be known of the original: whose it is, and what says so."""
-        elements = list(roots)
-        by_tag = {root.tag: root for root in elements}
-        known = {tag: by_tag[tag].value() if tag in by_tag else b"" for tag in _KNOWN}
+        roots = {tag: find(stretches, tag) for tag in _KNOWN}
+        known = {tag: b"" if root is None else root.value() for tag, root in roots.items()}
         charset, iod = known[_CHARSET], decode(known[_SOP_CLASS], b"")
-        collector = self._profile.sources(iod).collected(elements, layout, charset)
+        collector = self._profile.sources(iod).collected(stretches, layout, charset)
         patient = Patient(*(decode(known[tag], charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
         self._instance = Instance(patient, iod, charset, layout)
         self._identifiers = self._looked_for(collector, patient)
@@ -249,35 +265,28 @@ class ProfilePass:
             del dataset.file_meta[tag]
 
     def clean(
-        self, roots: Iterable[RootElement], layout: Layout, changes: Collection[Change], charset: bytes
-    ) -> Treated:
+        self, stretches: Sequence[Stretch], layout: Layout, changes: Collection[Change], charset: bytes
+    ) -> list[Stretch]:
         """Treat the root elements as scripts have left them.
 
         Args:
-            roots: the elements.
+            stretches: the elements.
             layout: of what is written.
             changes: what scripts have decided on, and references that followed; these stay.
             charset: (0008,0005) as scripts left it.
         """
         assert self._instance is not None, "look comes first"  # noqa: S101
         instance = self._instance._replace(layout=layout, charset=charset)
-        return self._profile.cleaner.changes(roots, instance, Words(self._identifiers), _kept(changes))
+        return self._profile.cleaner.cleaned(stretches, instance, Words.of(self._identifiers), _kept(changes))
 
     def replaced(self, new_uids: Mapping[str, str]) -> dict[str, str]:
         """Return what stands for each original UID: what scripts made of it, else its pseudonym."""
         return {uid: new_uids.get(uid) or self._profile.pseudonyms.uid(uid) for uid in self._identifiers.uids}
 
-    def residuals(self, runs: Iterable[bytes], layout: Layout) -> list[Finding]:
-        """Return where an output still holds one of the original's identifiers; `runs` are all its bytes but pixels."""
-        return Verifier(self._identifiers).residuals(_regions(runs, layout))
-
-
-def _regions(runs: Iterable[bytes], layout: Layout) -> Iterable[Run]:
-    """The parts of an output: its frame comes first, then elements, each run beginning with one."""
-    frame, *rest = runs
-    yield Run(Region.PREAMBLE, frame[:128])
-    yield Run(Region.META, frame[_FRAME_END:], META_LAYOUT)
-    yield from (Run(Region.HEADER, run, layout) for run in rest if run)
+    def residuals(self, frame: bytes, stretches: Sequence[Stretch], layout: Layout) -> list[Finding]:
+        """Return where an output still holds one of the original's identifiers, in all its bytes but pixels."""
+        runs = Run(Region.PREAMBLE, frame[:128]), Run(Region.META, frame[_FRAME_END:], META_LAYOUT)
+        return self._profile.watch.residuals(self._identifiers, runs, stretches, layout)
 
 
 def _kept(changes: Iterable[Change]) -> Kept:

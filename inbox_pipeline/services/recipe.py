@@ -6,15 +6,16 @@ scripts' language (`script`), bytes and files (`rewriting.py`), which scripts ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from inbox_pipeline.dicom.changes import CHARSET
-from inbox_pipeline.dicom.cleaning import RootElement, Treated
 from inbox_pipeline.dicom.codes import DEIDENTIFICATION_METHOD_CODE_SEQUENCE, append_method_code
 from inbox_pipeline.dicom.elements import Layout
-from inbox_pipeline.dicom.rewrite import Rewritten
+from inbox_pipeline.dicom.rewrite import Edit, Rewritten
+from inbox_pipeline.dicom.stretches import Stretch, find
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change, Outcome, Script, ScriptError, UidProvider
 from inbox_pipeline.script.errors import Failure
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 LONGEST_DETAIL = 500
+MOST_MADE = 512
+"""Files that look different, and that are remembered."""
 _PATIENT_ID = 0x00100020
 _MAPPED = frozenset((_PATIENT_ID, INSTANCE, SERIES, STUDY, FRAME_OF_REFERENCE))
 
@@ -79,6 +82,14 @@ class Trace:
         return tuple(f"{each.coded.name}, {sentence}" for each in self.applied for sentence in each.outcome.skipped)
 
 
+class _Made(NamedTuple):
+    """What an editor made of a file, and what it then told."""
+
+    trace: Trace
+    shows_face: bool
+    edit: Edit
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Scripts in order, the variables that they see, and whether an assignment without effect stops the file."""
@@ -87,6 +98,8 @@ class Recipe:
     variables: Mapping[str, str]
     strict: bool = False
     profile: Profile | None = None
+    made: dict[Hashable, _Made] = field(default_factory=dict, repr=False, compare=False)
+    """What was made of files that looked the same to the scripts."""
 
     def edit(self, dataset: Dataset, uids: UidProvider | None, new_uid: NewUid | None = None) -> Trace:
         """Edit a data set in place: the scripts, their record in (0012,0064), and the references that follow.
@@ -101,6 +114,7 @@ class Recipe:
             return trace
         return Trace(trace.applied, _followed(dataset, new_uid, trace.applied))
 
+    @cached_property
     def wanted(self) -> frozenset[int] | None:
         """Return the root elements that the scripts and pixel rules may look at or set; None if only the file tells."""
         looked = [coded.script.looks_at() for coded in self.scripts]
@@ -109,6 +123,11 @@ class Recipe:
             return None
         profile = frozenset[int]() if self.profile is None else self.profile.wanted
         return profile.union({DEIDENTIFICATION_METHOD_CODE_SEQUENCE}, *known)
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether the scripts do the same to all files that look the same to them."""
+        return all(coded.script.repeats for coded in self.scripts)
 
     def may_replace(self, tag: int) -> bool:
         """Return whether one of the scripts may replace the value of the element with that tag."""
@@ -141,13 +160,15 @@ class Editor:
     def __init__(
         self, recipe: Recipe, key: bytes | None, source_digest: Callable[[], bytes], new_uid: NewUid | None = None
     ) -> None:
-        self._recipe, self._new_uid = recipe, new_uid
+        self._recipe, self._new_uid, self._key = recipe, new_uid, key
         self._uids = None if key is None else KeyedUids(key, source_digest)
         self._pass = None if recipe.profile is None else ProfilePass(recipe.profile)
-        self.wanted = recipe.wanted() if new_uid is None else None
+        self.wanted = recipe.wanted if new_uid is None else None
         """What `dicom.rewrite` need show; None for everything."""
         self.gave_way = False
-        self._originals: dict[int, str] = {}
+        self.shows_face = False
+        """Whether a profile left an image that may show a face."""
+        self._source: Sequence[Stretch] = ()
         self.identifiers_left = 0
         self.trace = Trace(())
 
@@ -157,21 +178,15 @@ class Editor:
         return self._pass is not None and self._pass.cleans
 
     @property
-    def shows_face(self) -> bool:
-        """Whether a profile left an image that may show a face."""
-        return self._pass is not None and self._pass.shows_face
-
-    @property
     def watches(self) -> bool:
         """Whether the output is searched for identifiers."""
         return self._pass is not None
 
-    def look(self, roots: Iterable[RootElement], layout: Layout) -> None:
+    def look(self, stretches: Sequence[Stretch], layout: Layout) -> None:
         """See the elements of the source before any edit."""
-        elements = list(roots)
-        self._originals = {root.tag: decode(root.value(), b"") for root in elements if root.tag in _MAPPED}
+        self._source = stretches
         if self._pass is not None:
-            self._pass.look(elements, layout)
+            self._pass.look(stretches, layout)
 
     def pairs(self, result: Rewritten) -> Pairs:
         """Return which identifier of the source, seen by `look`, became which in what was written."""
@@ -181,7 +196,8 @@ class Editor:
             STUDY: result.study_instance_uid,
             FRAME_OF_REFERENCE: result.frame_of_reference_uid,
         }
-        old = self._originals
+        roots = (find(self._source, tag) for tag in _MAPPED)
+        old = {root.tag: decode(root.value(), b"") for root in roots if root is not None}
         uids = {old[tag]: new for tag, new in made.items() if new and old.get(tag)}
         patients = {old[_PATIENT_ID]: result.patient_id or ""} if old.get(_PATIENT_ID) else {}
         return Pairs({**({} if self._pass is None else self._pass.replaced(uids)), **uids}, patients)
@@ -199,20 +215,37 @@ class Editor:
             altered = any(change.action == "pixels" for change in self.trace.decided)
             self.trace = replace(self.trace, blanked=cleaning.treat_pixels(dataset, altered), notes=cleaning.notes)
             cleaning.strip_meta(dataset)
+            self.shows_face = cleaning.shows_face
 
-    def clean(self, roots: Iterable[RootElement], layout: Layout) -> Treated:
+    def recall(self, seen: Hashable) -> Edit | None:
+        """Return what was made of a file that looked the same, as if made again; None if that is unknown."""
+        made = self._recipe.made.get((self._key, seen))
+        if made is None:
+            return None
+        self.trace, self.shows_face = made.trace, made.shows_face
+        return made.edit
+
+    def remember(self, seen: Hashable, edit: Edit) -> None:
+        """Take note of what was made just now; not of what differs with every file."""
+        made = self._recipe.made
+        if not self._recipe.repeats or self._new_uid is not None:
+            return
+        if len(made) >= MOST_MADE:
+            made.clear()
+        made[self._key, seen] = _Made(self.trace, self.shows_face, edit)
+
+    def clean(self, stretches: Sequence[Stretch], layout: Layout) -> list[Stretch]:
         """Treat, as bytes, what the scripts have not decided on."""
         if self._pass is None:
-            return {}
-        elements = list(roots)
-        charset = next((root.value() for root in elements if root.tag == CHARSET), b"")
-        return self._pass.clean(elements, layout, self.trace.decided, charset)
+            return list(stretches)
+        root = find(stretches, CHARSET)
+        return self._pass.clean(stretches, layout, self.trace.decided, b"" if root is None else root.value())
 
-    def inspect(self, runs: Iterable[bytes], layout: Layout) -> None:
+    def inspect(self, frame: bytes, stretches: Sequence[Stretch], layout: Layout) -> None:
         """Judge what will be written. Raises Stopped: `identifier_found`, unless identifiers are only counted."""
         if self._pass is None:
             return
-        found = self._pass.residuals(runs, layout)
+        found = self._pass.residuals(frame, stretches, layout)
         self.identifiers_left = len(found)
         if found and self._pass.holds:
             places = [f"{finding.place} ({finding.kind.value})" for finding in found]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable, OverLimits
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
 from inbox_pipeline.dicom.text import is_uid
 from inbox_pipeline.errors import InboxError
@@ -108,6 +109,7 @@ class Rewriter:
 
     def __init__(self, folder: Requested, key: bytes | None, new_uid: NewUid | None = None) -> None:
         self._folder, self._key, self.new_uid = folder, key, new_uid
+        self._headers = Headers()
 
     def write(self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False) -> Written:
         """Read a source once and write what the recipe makes of it; with `pairs`, tell what became of identifiers.
@@ -120,7 +122,7 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = rewritten(stream, target, editor, editor, source.size, pairs=pairs)
+            result = rewritten(stream, target, editor, editor, source.size, headers=self._headers, pairs=pairs)
             _require_read_once(stream, source, result)
             told = editor.pairs(result) if pairs else None
             return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
@@ -221,6 +223,7 @@ def rewritten(
     edit: Callable[[Any], None],
     size: int,
     *,
+    headers: Headers | None = None,
     pairs: bool = False,
 ) -> Rewritten:
     """Rewrite a stream with all that an editor asks for; `edit` is the editor, or calls it.
@@ -232,6 +235,7 @@ def rewritten(
         cast(BinaryIO, target),
         edit,
         size=size,
+        headers=headers,
         look=editor.look if editor.watches or pairs else None,
         clean=editor.clean if editor.cleans else None,
         inspect=editor.inspect if editor.watches else None,

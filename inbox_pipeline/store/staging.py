@@ -159,6 +159,6 @@ def folders(root: Path) -> dict[Path, int]:
     return {path: int(name) for path, name in names.items() if name.isdigit()}
 
 
-def replace_part(part: Path, final: Path) -> None:
+def replace_part(part: Path | str, final: Path | str) -> None:
     """Give a finished `.part` file its final name."""
-    part.replace(final)
+    os.replace(part, final)  # noqa: PTH105 - paths as objects cost more than the call

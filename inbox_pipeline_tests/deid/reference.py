@@ -22,7 +22,7 @@ from inbox_pipeline.deid.dummies import Item, dummy_bytes, dummy_item, dummy_tex
 from inbox_pipeline.deid.policy import METHOD_CODES, Policy
 from inbox_pipeline.deid.pseudonyms import Keys, Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
-from inbox_pipeline.dicom.cleaning import Clean
+from inbox_pipeline.dicom.rewrite import Clean
 
 CHARSET, CONTENT, CODE_MEANING, SCHEME, CODE = 0x00080005, 0x0040A730, 0x00080104, 0x00080102, 0x00080100
 CONTENT_VALUES = {
@@ -72,7 +72,7 @@ def plain(dataset: Dataset, tag: int) -> str:
 def bound(policy: Policy, dataset: Dataset, kept: Mapping[int, Any] = NOTHING) -> Clean:
     """The cleaner as a rewrite takes it."""
     cleaner = Cleaner(policy, PSEUDONYMS)
-    return lambda roots, layout: cleaner.changes(roots, instance_of(dataset, layout), WORDS, kept)
+    return lambda stretches, layout: cleaner.cleaned(stretches, instance_of(dataset, layout), WORDS, kept)
 
 
 def text_of(value: Any) -> str:

@@ -12,12 +12,12 @@ from pydicom import Dataset, Sequence
 from inbox_pipeline.deid.cleaner import Cleaner, Instance
 from inbox_pipeline.deid.policy import METHOD_CODES, Policy
 from inbox_pipeline.deid.pseudonyms import Patient
-from inbox_pipeline.dicom.cleaning import RootElement
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.errors import Unparsable
 from inbox_pipeline.dicom.nested import encoded, encoded_item
 from inbox_pipeline.dicom.quiet import quiet
 from inbox_pipeline.dicom.rewrite import rewrite
+from inbox_pipeline.dicom.stretches import Stretch, held
 
 from ..dicom.builders import BIG, EXPLICIT, IMPLICIT, body, framed, instance, item, part10, read, undefined
 from .reference import PSEUDONYMS, WORDS, bound
@@ -304,20 +304,24 @@ def test_empty_values_stay_empty() -> None:
     assert not got.get("PatientBirthDate")
 
 
-def roots(name: bytes) -> list[RootElement]:
+def stretches(name: bytes) -> list[Stretch]:
     values = {0x00100010: (b"PN", name), 0x00200052: (b"UI", b"1.2.3\0")}
-    return [RootElement(tag, vr, lambda value=value: value) for tag, (vr, value) in values.items()]
+    return [held(encoded(tag, vr, value, LITTLE), LITTLE, (tag,), known=True) for tag, (vr, value) in values.items()]
+
+
+def written(made: list[Stretch]) -> bytes:
+    return b"".join(stretch.content() for stretch in made)
 
 
 def test_what_is_remembered_is_of_one_patient_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     cleaner = Cleaner(NEW_SITE, PSEUDONYMS)
     instances = [Instance(Patient(number, "", "1.2"), "1.2.3", b"", LITTLE) for number in ("1", "2", "1")]
-    first, second, again = (cleaner.changes(roots(b"Zork"), each, WORDS, {}) for each in instances)
+    first, second, again = (written(cleaner.cleaned(stretches(b"Zork"), each, WORDS, {})) for each in instances)
     assert first == second == again
     assert len(cleaner._memories) == 1
     monkeypatch.setattr("inbox_pipeline.deid.cleaner.REMEMBERED_BYTES", 1000)
     for number in range(50):
-        cleaner.changes(roots(b"%04d" % number), instances[0], WORDS, {})
+        cleaner.cleaned(stretches(b"%04d" % number), instances[0], WORDS, {})
     (memory,) = cleaner._memories.values()
     assert memory.held < 2500
 

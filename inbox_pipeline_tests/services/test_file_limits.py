@@ -55,7 +55,7 @@ def test_too_many_elements_hold_a_file(site: Site, admin: Account, folder: Path)
 def test_a_value_that_is_too_long_to_be_searched_holds_a_file(
     site: Site, admin: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inbox_pipeline.dicom.rewrite.PART_LIMIT", MEBIBYTE)
+    monkeypatch.setattr("inbox_pipeline.dicom.headers.PART_LIMIT", MEBIBYTE)
     with_elements(folder / "long.dcm", private(0x1001, bytes(2 * MEBIBYTE)))
     found = reasons(site, admin, folder)
     assert (found["long.dcm"], found["s1-1.dcm"]) == ("over_limits", "archived")
