@@ -131,10 +131,9 @@ class Sources:
         for root in roots:
             vr = self._root_vr(root.tag)
             if vr == "SQ":
-                value = root.value()
-                if len(value) <= LARGEST_SEARCHED:
+                if root.length <= LARGEST_SEARCHED:
                     inner = IMPLICIT if root.vr == b"UN" else layout
-                    self._collect_nested(collector, encoded(root.tag, b"SQ", value, inner), inner, charset)
+                    self._collect_nested(collector, encoded(root.tag, b"SQ", root.value(), inner), inner, charset)
             elif vr:
                 collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
         return collector
