@@ -23,8 +23,8 @@ _IMPOSSIBLE = frozenset((0, 2, _DELIMITERS, 0xFFFF))
 
 Ends = dict[int, int]
 """Where values of undefined length end, after their delimiter, by where they begin: nothing is walked twice."""
-MOST_ENDS = 1 << 17
-"""Ends that are remembered of one file, about 20 MB; what is beyond is walked again where it is needed."""
+MOST_ENDS = 1 << 16
+"""Ends that are remembered of one file, about 10 MB; what is beyond is walked again where it is needed."""
 
 
 class Layout(NamedTuple):
