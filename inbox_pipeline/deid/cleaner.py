@@ -26,7 +26,7 @@ from inbox_pipeline.dicom.nested import IMPLICIT, Item, elements_of, encoded, en
 from inbox_pipeline.dicom.stretches import Over, RootElement, Stretch, find, laid_over, numbers_of, shares
 from inbox_pipeline.dicom.text import decode, encode
 
-REMEMBERED_BYTES = 1 << 23
+REMEMBERED_BYTES = 1 << 22
 """Up to here elements whose treatment is remembered may take up memory; then it is emptied for the next instance."""
 ENTRY_BYTES = 256
 LARGEST_REMEMBERED = 1 << 16
@@ -447,9 +447,8 @@ class _Pass:
                 return True, None
         within = kept.get(tag, _NOTHING)
         end = element.end - 8 if undefined else element.end
-        root = RootElement(
-            tag, b"SQ" if undefined else vr, lambda: item.data[start:end], item.ends, item.origin + start
-        )
+        stated, value = b"SQ" if undefined else vr, lambda: item.data[start:end]
+        root = RootElement(tag, stated, value, end - start, item.ends, item.origin + start)
         if within is None or within:
             blocks.keep(tag, root.value)
         if within is None:

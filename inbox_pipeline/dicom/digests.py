@@ -5,6 +5,7 @@ Does not belong here: which bytes go where.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterable
 from typing import BinaryIO, NamedTuple
 
@@ -40,10 +41,9 @@ class Sink:
 
     def __init__(self, dest: BinaryIO, *, md5: bool, pixel: bool) -> None:
         self._dest = dest
-        self._takes_pixel = pixel
         self.sha256 = hashlib.sha256()
         self.md5 = hashlib.md5(usedforsecurity=False) if md5 else None
-        self.pixel = hashlib.sha256()
+        self.pixel = hashlib.sha256() if pixel else None
         self.has_pixel = False
         self.count = 0
 
@@ -54,7 +54,7 @@ class Sink:
         if self.md5 is not None:
             self.md5.update(view)
         self.count += len(view)
-        if pixel and self._takes_pixel:
+        if pixel and self.pixel is not None:
             self.has_pixel = True
             self.pixel.update(view)
         while view:
@@ -63,9 +63,20 @@ class Sink:
 
     def digests(self, source_sha256: str) -> Digests:
         """All digests, given the source's."""
-        pixel = self.pixel.hexdigest() if self.has_pixel else None
+        pixel = self.pixel.hexdigest() if self.pixel is not None and self.has_pixel else None
         md5 = self.md5.hexdigest() if self.md5 is not None else None
         return Digests(source_sha256, self.sha256.hexdigest(), md5, pixel, self.count)
+
+
+_OF_THREAD = threading.local()
+
+
+def _buffer() -> memoryview:
+    """The one buffer of this thread, for file after file: a new one would cost more than a small file's reading."""
+    if not hasattr(_OF_THREAD, "buffer"):
+        _OF_THREAD.buffer = memoryview(bytearray(BUFFER_BYTES))
+    buffer: memoryview = _OF_THREAD.buffer
+    return buffer
 
 
 class _Source:
@@ -74,7 +85,7 @@ class _Source:
     def __init__(self, stream: BinaryIO, size: int, head: bytes) -> None:
         self._stream = stream
         self._head = memoryview(head)
-        self._buffer = memoryview(bytearray(max(1, min(BUFFER_BYTES, size - len(head)))))
+        self._buffer = _buffer()
         self._position = len(head)
         self.size = size
         self.sha256 = hashlib.sha256(head)

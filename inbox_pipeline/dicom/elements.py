@@ -26,8 +26,8 @@ MOST_ELEMENTS = 1 << 17
 
 Ends = dict[int, int]
 """Where values of undefined length end, after their delimiter, by where they begin: nothing is walked twice."""
-MOST_ENDS = 1 << 17
-"""Ends that are remembered of one file, about 20 MB; what is beyond is walked again where it is needed."""
+MOST_ENDS = 1 << 16
+"""Ends that are remembered of one file, about 10 MB; what is beyond is walked again where it is needed."""
 
 
 class Layout(NamedTuple):

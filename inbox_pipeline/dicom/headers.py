@@ -232,9 +232,10 @@ class _Walk:
     def _loose(self, element: Element) -> Stretch:
         """An element that is not remembered: too long, or beyond the head."""
         tag, vr, start, value, length, end = element
-        read = self._reader(value, element.value_end)
+        read, bytes_long = self._reader(value, element.value_end), element.value_end - value
         sequence = length == UNDEFINED and tag not in PIXEL_TAGS
-        roots = [RootElement(tag, b"SQ", read, self._ends, value) if sequence else RootElement(tag, vr, read)]
+        stated, ends = (b"SQ", self._ends) if sequence else (vr, None)
+        roots = [RootElement(tag, stated, read, bytes_long, ends, value)]
         if tag in PIXEL_TAGS:
             pixels = Segment(value, element.value_end, pixel=True)
             segments = [Segment(start, value), pixels, Segment(element.value_end, end)]

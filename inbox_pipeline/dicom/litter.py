@@ -57,13 +57,13 @@ def os_litter(name: bytes | str, head: bytes) -> str | None:
     `name` is the file name or a relative path with `/`, `head` the first bytes of the file (HEAD_BYTES or more).
     A `._` name alone is not enough, since any file may be named so: it needs the magic, or no content at all.
     """
-    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
-    parts = PurePosixPath(text.lower()).parts
-    last = parts[-1] if parts else ""
     if head.startswith((_APPLE_DOUBLE_MAGIC, _APPLE_SINGLE_MAGIC)):
         return "apple_double"
     if head[_DICOM_PREFIX_OFFSET : _DICOM_PREFIX_OFFSET + 4] == b"DICM":
         return None
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+    parts = PurePosixPath(text.lower()).parts
+    last = parts[-1] if parts else ""
     if last in _NAMES or last.startswith(_PREFIXES) or not _FOLDERS.isdisjoint(parts[:-1]):
         return "os_litter"
     return "apple_double" if last.startswith("._") and not head else None

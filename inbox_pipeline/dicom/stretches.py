@@ -16,7 +16,7 @@ from inbox_pipeline.dicom.window import Window
 
 
 class RootElement(NamedTuple):
-    """An element: its tag, the VR that it is stated with (None if none), and how to get its value.
+    """An element: its tag, the VR that it is stated with (None if none), how to get its value, and that one's length.
 
     What has an undefined length and is no pixel data is a sequence, with the VR SQ (PS3.5 section 6.2.2). `ends` tells
     where nested values end, if that is known; the value begins at `origin` there.
@@ -25,6 +25,7 @@ class RootElement(NamedTuple):
     tag: int
     vr: bytes | None
     value: Callable[[], bytes]
+    length: int
     ends: Ends | None = None
     origin: int = 0
 
@@ -98,7 +99,7 @@ def as_root(encoded: Encoded, layout: Layout) -> RootElement:
     if not encoded.pixel:
         return _root(encoded.head, _whole(encoded.head, layout))
     element = _whole(encoded.head, layout)
-    return RootElement(element.tag, element.vr, lambda: encoded.value)
+    return RootElement(element.tag, element.vr, lambda: encoded.value, len(encoded.value))
 
 
 def _whole(head: bytes, layout: Layout) -> Element:
@@ -109,8 +110,8 @@ def _whole(head: bytes, layout: Layout) -> Element:
 def _root(data: bytes, element: Element) -> RootElement:
     tag, vr, _, value, length, end = element
     if length == UNDEFINED and tag not in PIXEL_TAGS:
-        return RootElement(tag, b"SQ", lambda: data[value : end - 8])
-    return RootElement(tag, vr, lambda: data[value:end])
+        return RootElement(tag, b"SQ", lambda: data[value : end - 8], end - 8 - value)
+    return RootElement(tag, vr, lambda: data[value:end], end - value)
 
 
 def find(stretches: Sequence[Stretch], tag: int) -> RootElement | None:

@@ -247,7 +247,7 @@ def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
     pool = stack.enter_context(ProcessPoolExecutor(jobs, helpers_context(), start, (share,)))
     stack.callback(pool.shutdown, cancel_futures=True)
     chunk = max(1, min(LARGEST_CHUNK, len(share.tasks) // (CHUNKS_PER_JOB * jobs)))
-    return pool.map(stage, share.tasks, chunksize=chunk)
+    return pool.map(stage, range(len(share.tasks)), chunksize=chunk)
 
 
 def _settled(target: Path, task: Task, staged: Staged, taken: set[str]) -> Row:

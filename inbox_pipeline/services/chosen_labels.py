@@ -7,18 +7,19 @@ Does not belong here: which labels were chosen (`intake/pseudonymous.py`), what 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import BinaryIO
 
 from inbox_pipeline.deid.folding import fold
-from inbox_pipeline.dicom.elements import UNDEFINED, Element, Layout, root_elements
-from inbox_pipeline.dicom.header import Header
+from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
+from inbox_pipeline.dicom.header import LARGEST_TEXT, Header
 from inbox_pipeline.dicom.preface import read_preface
 from inbox_pipeline.dicom.stretches import RootElement, Stretch
 from inbox_pipeline.dicom.window import Window
 from inbox_pipeline.intake.identify import Identity
 from inbox_pipeline.intake.pseudonymous import chosen_labels, gives_away
 from inbox_pipeline.services.grouping import Row
-from inbox_pipeline.services.profile import LARGEST_SEARCHED, Profile, ProfilePass
+from inbox_pipeline.services.profile import Profile, ProfilePass
 
 GIVEN_AWAY = "label_identifies"
 
@@ -61,17 +62,7 @@ def _stretches(window: Window, start: int, layout: Layout) -> list[Stretch]:
     found = []
     for element in root_elements(window, start, layout):
         vr = element.vr if element.vr is not None or element.length != UNDEFINED else b"SQ"
-        roots = [RootElement(element.tag, vr, _Value(window, element))]
+        start, length = element.value, element.value_end - element.value
+        roots = [RootElement(element.tag, vr, partial(window.take, start, min(length, LARGEST_TEXT)), length)]
         found.append(Stretch((element.tag,), (), layout, elements=[element], roots=roots))
     return sorted(found, key=lambda stretch: stretch.tags[0])
-
-
-class _Value:
-    """Reads an element's value when asked, and of a long one no more than shows that it is too long to be searched."""
-
-    def __init__(self, window: Window, element: Element) -> None:
-        self._window, self._element = window, element
-
-    def __call__(self) -> bytes:
-        start, end = self._element.value, self._element.value_end
-        return self._window.take(start, min(end - start, LARGEST_SEARCHED + 1))

@@ -100,6 +100,7 @@ class FolderWorker:
         coded = [
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
+        self.tasks = share.tasks
         self._target, self._pairs = share.target, share.pairs
         self._folders: set[str] = set()
         profile = share.policy.profile()
@@ -187,7 +188,7 @@ def start(share: Share) -> None:
     _worker = FolderWorker(share)
 
 
-def stage(task: Task) -> Staged:
-    """Rewrite one file in a process that was made ready."""
+def stage(number: int) -> Staged:
+    """Rewrite the file of one of the share's tasks in a process that was made ready."""
     assert _worker is not None, "start has not been called in this process"  # noqa: S101
-    return _worker.stage(task)
+    return _worker.stage(_worker.tasks[number])

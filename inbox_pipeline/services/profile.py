@@ -17,7 +17,7 @@ from inbox_pipeline.deid.cleaner import Cleaner, Instance, Kept
 from inbox_pipeline.deid.descriptors import Descriptors
 from inbox_pipeline.deid.folding import fold
 from inbox_pipeline.deid.identifier import Kind
-from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers, uids_in
+from inbox_pipeline.deid.identifiers import NOTHING, IdentifierCollector, Identifiers, uids_in
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
@@ -136,10 +136,9 @@ class Sources:
         for root in roots:
             vr = self._root_vr(root.tag)
             if vr == "SQ":
-                value = root.value()
-                if len(value) <= LARGEST_SEARCHED:
+                if root.length <= LARGEST_SEARCHED:
                     inner = IMPLICIT if root.vr == b"UN" else layout
-                    self._collect_nested(collector, encoded(root.tag, b"SQ", value, inner), inner, charset)
+                    self._collect_nested(collector, encoded(root.tag, b"SQ", root.value(), inner), inner, charset)
             elif vr:
                 collector.add(root.tag, vr, decode(root.value(), charset, name=vr == "PN"))
         return collector
@@ -175,7 +174,7 @@ class ProfilePass:
         self._looks: list[Seen | None] = []
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
-        self._identifiers = IdentifierCollector().freeze()
+        self._identifiers = NOTHING
 
     def look(self, stretches: Sequence[Stretch], layout: Layout) -> None:
         """Gather what must be known of the original: whose it is, and what says so."""

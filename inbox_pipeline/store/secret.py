@@ -5,7 +5,6 @@ Belongs here: the secret's file and HKDF. Does not belong here: what the subkeys
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import re
@@ -43,7 +42,7 @@ class Secret:
     def digest(self, purpose: str, *values: str) -> str:
         """Return a keyed digest of identifiers, 32 hexadecimal digits; equal inputs give equal digests."""
         message = "\x1f".join(values).encode("utf-8", "surrogateescape")
-        return hmac.new(self.subkey(purpose), message, hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.subkey(purpose), message, "sha256").hex()[:32]
 
 
 @lru_cache(maxsize=256)
