@@ -41,10 +41,17 @@ def is_native(root: Root) -> bool:
     return root.has(PIXEL_DATA) and transfer_syntax(root) in NATIVE
 
 
-def native_frames(root: Root) -> Iterator[list[Plane]]:
+def spread(frames: int, most: int) -> list[int]:
+    """Return the numbers (from 0) of at most so many frames, the first, the last, and others evenly between them."""
+    count = min(max(frames, 1), most)
+    return sorted({round(step * (frames - 1) / max(count - 1, 1)) for step in range(count)})
+
+
+def native_frames(root: Root, most: int | None = None) -> Iterator[list[Plane]]:
     """Yield the planes of each frame, read when it is its turn; what the last one lacks of its bytes is 0.
 
-    Chrominance that two pixels share is left out. Raises Failure for a layout that cannot be taken apart.
+    Chrominance that two pixels share is left out. Of more than `most` frames, that many are taken, spread over all.
+    Raises Failure for a layout that cannot be taken apart.
     """
     layout, signed = replace(layout_of(root), frames=1), root.text(_SIGN) == "1"
     if layout.bits not in _WIDTHS or not 1 <= layout.samples <= 4:
@@ -52,7 +59,9 @@ def native_frames(root: Root) -> Iterator[list[Plane]]:
     size, (length, read) = layout.length, _source(root, layout)
     if not 0 < size <= FRAME_LIMIT:
         raise Failure("the attributes tell of no pixels, or of a larger frame than is looked at")
-    for start in range(0, max(length - 1, 0), size):
+    starts = range(0, max(length - 1, 0), size)
+    chosen = starts if most is None else [starts[at] for at in spread(len(starts), most) if at < len(starts)]
+    for start in chosen:
         yield list(_planes(read(start, min(size, length - start)).ljust(size, b"\0"), layout, signed))
 
 

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 
+MOST_FRAMES = 64
+"""So many frames of an image of no kind at risk are looked at: what a device draws stands in all frames or in many."""
+
+
 def seen_in(dataset: Dataset) -> Seen | None:
     """Return where an image of no kind at risk shows text; None if it is compressed or has no pixels to look at."""
     root = Root(dataset, Edits())
-    return _searched(lambda: native_frames(root)) if is_native(root) else None
+    return _searched(lambda: native_frames(root, MOST_FRAMES)) if is_native(root) else None
 
 
 def seen_closely(dataset: Dataset) -> Seen | None:

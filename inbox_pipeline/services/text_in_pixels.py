@@ -20,6 +20,7 @@ from inbox_pipeline.errors import Rejected
 from inbox_pipeline.script.blanking import FRAMES, PHOTOMETRIC, number, scratch, transfer_syntax
 from inbox_pipeline.script.codecs import some_frames
 from inbox_pipeline.script.edits import Edits
+from inbox_pipeline.script.frames import spread
 from inbox_pipeline.script.levels import Root
 
 if TYPE_CHECKING:
@@ -93,17 +94,11 @@ def look(dataset: Dataset, read: Reader) -> Seen:
     Raises Failure if the pixel data cannot be decoded.
     """
     root = Root(dataset, Edits())
-    numbers, photometric = sampled(number(root, FRAMES, 1)), root.text(PHOTOMETRIC) or ""
+    numbers, photometric = spread(number(root, FRAMES, 1), SAMPLED), root.text(PHOTOMETRIC) or ""
     syntax, boxes = transfer_syntax(root), []
     for at, array in zip(numbers, some_frames(scratch(root, syntax), syntax, numbers), strict=True):
         boxes += [(at + 1, box) for box in read(rendered(array, photometric))]
     return Seen(len(numbers), tuple(boxes))
-
-
-def sampled(frames: int) -> list[int]:
-    """Return the numbers (from 0) of the frames that are looked at, spread evenly over all."""
-    count = min(max(frames, 1), SAMPLED)
-    return sorted({round(step * (frames - 1) / max(count - 1, 1)) for step in range(count)})
 
 
 def rendered(array: Any, photometric: str) -> Any:

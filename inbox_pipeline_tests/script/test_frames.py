@@ -110,3 +110,11 @@ def test_compressed_is_not_native() -> None:
     assert is_native(Root(dataset, Edits()))
     dataset.file_meta.TransferSyntaxUID = RLELossless
     assert not is_native(Root(dataset, Edits()))
+
+
+def test_of_many_frames_some_are_taken_over_all() -> None:
+    array = np.arange(100 * 16, dtype="<u2").reshape(100, 4, 4)
+    dataset = instance(NumberOfFrames=100, PixelData=array.tobytes(), Rows=4, Columns=4)
+    taken = [int(frame[0].samples[0, 0]) // 16 for frame in native_frames(Root(dataset, Edits()), 5)]
+    assert taken == [0, 25, 50, 74, 99]
+    assert len(list(native_frames(Root(dataset, Edits()), 200))) == 100

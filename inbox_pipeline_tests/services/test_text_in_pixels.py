@@ -9,8 +9,9 @@ import pytest
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.script.errors import Failure
+from inbox_pipeline.script.frames import spread
 from inbox_pipeline.services import text_in_pixels
-from inbox_pipeline.services.text_in_pixels import Seen, look, reader, rendered, sampled
+from inbox_pipeline.services.text_in_pixels import SAMPLED, Seen, look, reader, rendered
 from inbox_pipeline_tests.data_for_tests import instance
 from inbox_pipeline_tests.drawing import draw
 
@@ -25,7 +26,7 @@ def image(frames: int = 1, size: int = 16, **values: Any) -> Any:
     ("frames", "numbers"), [(0, [0]), (1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (11, [0, 5, 10]), (900, [0, 450, 899])]
 )
 def test_frames_are_sampled(frames: int, numbers: list[int]) -> None:
-    assert sampled(frames) == numbers
+    assert spread(frames, SAMPLED) == numbers
 
 
 def test_places_are_told_with_their_frame() -> None:
