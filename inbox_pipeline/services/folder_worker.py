@@ -141,7 +141,9 @@ class FolderWorker:
 
     def _rewritten(self, task: Task, target: Target) -> Staged:
         try:
-            written = self._rewriter.write(task.source, self._recipes[task.session], target, pairs=self._pairs)
+            written = self._rewriter.write(
+                task.source, self._recipes[task.session], target, pairs=self._pairs, md5=False
+            )
         except Stopped as stop:
             return Staged(stop.code, stop.detail)
         result, warnings = written.result, written.warnings

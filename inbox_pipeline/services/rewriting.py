@@ -111,8 +111,12 @@ class Rewriter:
         self._folder, self._key, self.new_uid = folder, key, new_uid
         self._headers = Headers()
 
-    def write(self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False) -> Written:
+    def write(
+        self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False, md5: bool = True
+    ) -> Written:
         """Read a source once and write what the recipe makes of it; with `pairs`, tell what became of identifiers.
+
+        Without `md5`, which takes as long as both SHA-256 together, the output has none.
 
         Raises:
             Stopped: the reason why there is no file; what was written so far is to be dropped.
@@ -122,7 +126,7 @@ class Rewriter:
 
         def work(stream: BinaryIO) -> Written:
             editor = with_source(stream)
-            result = rewritten(stream, target, editor, editor, source.size, headers=self._headers, pairs=pairs)
+            result = rewritten(stream, target, editor, editor, source.size, headers=self._headers, pairs=pairs, md5=md5)
             _require_read_once(stream, source, result)
             told = editor.pairs(result) if pairs else None
             return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
@@ -225,6 +229,7 @@ def rewritten(
     *,
     headers: Headers | None = None,
     pairs: bool = False,
+    md5: bool = True,
 ) -> Rewritten:
     """Rewrite a stream with all that an editor asks for; `edit` is the editor, or calls it.
 
@@ -240,6 +245,7 @@ def rewritten(
         clean=editor.clean if editor.cleans else None,
         inspect=editor.inspect if editor.watches else None,
         zero_preamble=editor.cleans,
+        md5=md5,
         pixel=False,
     )
 
