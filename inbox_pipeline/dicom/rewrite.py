@@ -67,6 +67,8 @@ _FACTS = frozenset(
     )
 )
 """The elements that `Rewritten` tells of."""
+_HELD_PIXELS = 1 << 22
+"""Pixel data up to here are given to an editor that recalls."""
 _NEEDED = frozenset((CHARSET, 0x00280100, 0x00280103))
 """What a data set holds at any rate, since the encoding of others depends on it."""
 
@@ -82,7 +84,8 @@ class Editor(Protocol):
     """An editor that may know beforehand what it makes of a file, from those elements that it looks at.
 
     `seen` are equal for files that are the same to it: the elements with tags in `wanted`, whether there are pixel
-    data, group 0002 but for the instance's UID. `remember` is called only where it looked at nothing else.
+    data and of which length, group 0002 but for the instance's UID. `remember` is called only where it looked at
+    nothing else; one that looks at native pixel data must do so again in `recall`.
     """
 
     wanted: frozenset[int] | None
@@ -92,8 +95,11 @@ class Editor(Protocol):
         """Edit a data set in place."""
         ...
 
-    def recall(self, seen: Hashable) -> Edit | None:
-        """Return what was made of a file that looked the same, as if made again; None if that is unknown."""
+    def recall(self, seen: Hashable, pixels: Callable[[], bytes | None]) -> Edit | None:
+        """Return what was made of a file that looked the same, as if made again; None if that is unknown.
+
+        `pixels` gives the value of the pixel data, None if there is none or it is longer than is held at once here.
+        """
         ...
 
     def remember(self, seen: Hashable, edit: Edit) -> None:
@@ -198,7 +204,7 @@ def _recalled(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]") -
     """What an editor made of a file that looked the same to it; None if it does not know."""
     recall = getattr(edit, "recall", None)
     seen = None if recall is None else opened.seen()
-    known = None if recall is None or seen is None else recall(seen)
+    known = None if recall is None or seen is None else recall(seen, opened.pixels)
     if known is None:
         return None
     preface = opened.preface
@@ -261,6 +267,13 @@ class _Opened:
     def path_taken(self) -> str:
         """The name of the road."""
         return "fast" if isinstance(self.road, FastRoad) else "full"
+
+    def pixels(self) -> bytes | None:
+        """The value of the pixel data, None if it is long or there is none."""
+        roots = [find(self.road.stretches, tag) for tag in PIXEL_TAGS]
+        lengths = (each.elements[0].length for each in self.road.stretches if each.tags[0] in PIXEL_TAGS)
+        found = [root for root in roots if root is not None]
+        return found[0].value() if len(found) == 1 and max(lengths) <= _HELD_PIXELS else None
 
     def seen(self) -> Hashable | None:
         """What an editor sees of the file that wants some elements only; None if that cannot be compared."""

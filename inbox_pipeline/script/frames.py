@@ -36,6 +36,13 @@ class Plane(NamedTuple):
     bare: bool = False
 
 
+class Stored(NamedTuple):
+    """How native samples are stored: the layout of one frame, and whether they have a sign."""
+
+    layout: Layout
+    signed: bool
+
+
 def is_native(root: Root) -> bool:
     """Return whether the pixel data is not compressed."""
     return root.has(PIXEL_DATA) and transfer_syntax(root) in NATIVE
@@ -53,12 +60,27 @@ def native_frames(root: Root, most: int | None = None) -> Iterator[list[Plane]]:
     Chrominance that two pixels share is left out. Of more than `most` frames, that many are taken, spread over all.
     Raises Failure for a layout that cannot be taken apart.
     """
-    layout, signed = replace(layout_of(root), frames=1), root.text(_SIGN) == "1"
-    if layout.bits not in _WIDTHS or not 1 <= layout.samples <= 4:
+    stored = stored_as(root)
+    yield from _frames(stored, *_source(root, stored.layout), most)
+
+
+def frames_of(value: bytes, stored: Stored, most: int | None = None) -> Iterator[list[Plane]]:
+    """Yield the planes of each frame of pixel data in little endian order, as `native_frames` does."""
+    yield from _frames(stored, len(value), lambda start, size: value[start : start + size], most)
+
+
+def stored_as(root: Root) -> Stored:
+    """Return how the samples of native pixel data are stored. Raises Failure, as `native_frames`."""
+    stored = Stored(replace(layout_of(root), frames=1), root.text(_SIGN) == "1")
+    if stored.layout.bits not in _WIDTHS or not 1 <= stored.layout.samples <= 4:
         raise Failure("samples of this width are not looked at")
-    size, (length, read) = layout.length, _source(root, layout)
-    if not 0 < size <= FRAME_LIMIT:
+    if not 0 < stored.layout.length <= FRAME_LIMIT:
         raise Failure("the attributes tell of no pixels, or of a larger frame than is looked at")
+    return stored
+
+
+def _frames(stored: Stored, length: int, read: Callable[[int, int], bytes], most: int | None) -> Iterator[list[Plane]]:
+    (layout, signed), size = stored, stored.layout.length
     starts = range(0, max(length - 1, 0), size)
     chosen = starts if most is None else [starts[at] for at in spread(len(starts), most) if at < len(starts)]
     for start in chosen:

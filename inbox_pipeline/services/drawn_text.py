@@ -14,7 +14,16 @@ from inbox_pipeline.script.blanking import scratch, transfer_syntax
 from inbox_pipeline.script.codecs import some_frames
 from inbox_pipeline.script.edits import Edits
 from inbox_pipeline.script.errors import Failure
-from inbox_pipeline.script.frames import Plane, decoded_planes, is_native, native_frames, stated_frames
+from inbox_pipeline.script.frames import (
+    Plane,
+    Stored,
+    decoded_planes,
+    frames_of,
+    is_native,
+    native_frames,
+    stated_frames,
+    stored_as,
+)
 from inbox_pipeline.script.levels import Root
 
 if TYPE_CHECKING:
@@ -29,6 +38,20 @@ def seen_in(dataset: Dataset) -> Seen | None:
     """Return where an image of no kind at risk shows text; None if it is compressed or has no pixels to look at."""
     root = Root(dataset, Edits())
     return _searched(lambda: native_frames(root, MOST_FRAMES)) if is_native(root) else None
+
+
+def stored_in(dataset: Dataset) -> Stored | None:
+    """Return how the pixels that `seen_in` looks at are stored; None if it looks at none."""
+    root = Root(dataset, Edits())
+    try:
+        return stored_as(root) if is_native(root) else None
+    except Failure:
+        return None
+
+
+def shows_text(value: bytes, stored: Stored) -> bool:
+    """Return whether pixel data show text, as `seen_in` looks at them."""
+    return bool(search(lambda: frames_of(value, stored, MOST_FRAMES)).places)
 
 
 def seen_closely(dataset: Dataset) -> Seen | None:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from inbox_pipeline.deid.pixel_search import Seen
+    from inbox_pipeline.script.frames import Stored
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
 _FRAME_END = 132
@@ -172,6 +173,8 @@ class ProfilePass:
         self._decision = PixelDecision(KEEP)
         self._annotated = False
         self._looks: list[Seen | None] = []
+        self.stored: Stored | None = None
+        """How the pixels are stored, if they have been looked at: those of another file must be, too."""
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = NOTHING
@@ -202,9 +205,10 @@ class ProfilePass:
 
     def _seen(self, dataset: Dataset) -> Seen | None:
         """What looking at the pixels finds; an editor that gives way decides twice, and looks once."""
-        from inbox_pipeline.services.drawn_text import seen_closely, seen_in  # noqa: PLC0415 - loads numpy
+        from inbox_pipeline.services.drawn_text import seen_closely, seen_in, stored_in  # noqa: PLC0415 - loads numpy
 
         if not self._looks:
+            self.stored = stored_in(dataset)
             self._looks.append(seen_closely(dataset) if self._annotated else seen_in(dataset))
         return self._looks[0]
 

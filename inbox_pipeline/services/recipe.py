@@ -28,6 +28,8 @@ from inbox_pipeline.services.stopped import Stopped
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+    from inbox_pipeline.script.frames import Stored
+
 LONGEST_DETAIL = 500
 MOST_MADE = 512
 """Files that look different, and that are remembered."""
@@ -88,6 +90,8 @@ class _Made(NamedTuple):
     trace: Trace
     shows_face: bool
     edit: Edit
+    stored: Stored | None
+    """How the pixels are stored in which no text was seen; None if they were not looked at."""
 
 
 @dataclass(frozen=True)
@@ -217,10 +221,13 @@ class Editor:
             cleaning.strip_meta(dataset)
             self.shows_face = cleaning.shows_face
 
-    def recall(self, seen: Hashable) -> Edit | None:
-        """Return what was made of a file that looked the same, as if made again; None if that is unknown."""
+    def recall(self, seen: Hashable, pixels: Callable[[], bytes | None]) -> Edit | None:
+        """Return what was made of a file that looked the same, as if made again; None if that is unknown.
+
+        Pixels in which text was looked for are looked at in every file.
+        """
         made = self._recipe.made.get((self._key, seen))
-        if made is None:
+        if made is None or (made.stored is not None and _may_show_text(pixels(), made.stored)):
             return None
         self.trace, self.shows_face = made.trace, made.shows_face
         return made.edit
@@ -232,7 +239,9 @@ class Editor:
             return
         if len(made) >= MOST_MADE:
             made.clear()
-        made[self._key, seen] = _Made(self.trace, self.shows_face, edit)
+        made[self._key, seen] = _Made(
+            self.trace, self.shows_face, edit, None if self._pass is None else self._pass.stored
+        )
 
     def clean(self, stretches: Sequence[Stretch], layout: Layout) -> list[Stretch]:
         """Treat, as bytes, what the scripts have not decided on."""
@@ -250,6 +259,12 @@ class Editor:
         if found and self._pass.holds:
             places = [f"{finding.place} ({finding.kind.value})" for finding in found]
             raise Stopped("identifier_found", shortened(places))
+
+
+def _may_show_text(pixels: bytes | None, stored: Stored) -> bool:
+    from inbox_pipeline.services.drawn_text import shows_text  # noqa: PLC0415 - loads numpy
+
+    return pixels is None or shows_text(pixels, stored)
 
 
 def shortened(sentences: Sequence[str]) -> str | None:
