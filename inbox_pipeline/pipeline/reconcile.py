@@ -3,13 +3,14 @@
 Belongs here: which run must end, and which request needs a new one. Does not belong here: leases themselves
 (`services/lease.py`, `services/queue.py`) and sensors.
 
-Four rules, each safe to apply twice and in any order:
+Five rules, each safe to apply twice and in any order:
 
 1. A lease that ran out, or whose worker is dead, is given back; its run ends as failed.
 2. A run that nobody works on (seen without a lease for a while) is ended, so that it frees its place in the queue.
 3. A queued request whose run has ended without ever taking the lease gets a new attempt, with a growing pause; if that
    run was cancelled, so is the request.
 4. What a request that has ended left in staging is deleted.
+5. An undo or a restoration that was interrupted is finished.
 """
 
 import time
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, JOB_NAME, REQUEST_TAG
-from inbox_pipeline.services import queue
+from inbox_pipeline.services import queue, undo
 from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.leftovers import remove_leftovers
@@ -51,9 +52,12 @@ class Reconciler:
         self.suspects = suspects
 
     def run(self) -> str:
-        """Apply the four rules and keep the reserves; return what was done in one line, "" for nothing."""
+        """Apply the five rules and keep the reserves; return what was done in one line, "" for nothing."""
         keep_reserves(self.site)
         done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
+        done += [
+            f"Request {request_id}: its undo or restoration was finished." for request_id in undo.finish(self.site)
+        ]
         return " ".join(done)
 
     def give_back_expired(self) -> list[str]:

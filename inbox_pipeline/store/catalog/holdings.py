@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from inbox_pipeline.store.catalog.schema import instances, request_sessions, sessions
+from inbox_pipeline.store.catalog.schema import DELETED, instances, request_sessions, sessions
 
 
 def kept_sessions(connection: Connection, project_id: str | None) -> list[RowMapping]:
-    """Return the sessions of a project, or all of them (None), archived and in the prearchive."""
-    query = sa.select(sessions).order_by(sessions.c.project_id, sessions.c.path)
+    """Return the sessions of a project, or all of them (None), archived, in the prearchive and withdrawn."""
+    query = sa.select(sessions).where(sessions.c.state != DELETED).order_by(sessions.c.project_id, sessions.c.path)
     if project_id is not None:
         query = query.where(sessions.c.project_id == project_id)
     return list(connection.execute(query).mappings())
@@ -27,10 +27,11 @@ def instance_digests(connection: Connection, session_id: int) -> dict[str, str]:
 
 
 def unchanged(connection: Connection, session: RowMapping) -> bool:
-    """Return whether a session is still in the generation of its row, and no commit is about to give it another."""
-    query = sa.select(sessions.c.manifest_digest).where(sessions.c.id == session["id"])
-    digest = connection.execute(query).scalar_one_or_none()
-    return digest == session["manifest_digest"] and session["path"] not in coming_targets(connection)
+    """Return whether a session is still in the place and generation of its row, and no commit is about to change it."""
+    columns = (sessions.c.manifest_digest, sessions.c.state, sessions.c.path)
+    now = connection.execute(sa.select(*columns).where(sessions.c.id == session["id"])).mappings().one_or_none()
+    same = now is not None and all(now[name] == session[name] for name in now)
+    return same and session["path"] not in coming_targets(connection)
 
 
 def coming_targets(connection: Connection) -> set[str]:
