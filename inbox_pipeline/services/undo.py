@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,8 @@ def restore(site: Site, account: Account, request_id: int) -> dict[str, Any]:
     """Bring every session of a request back that an undo has withdrawn; returns as `undo`, `kept_until` null.
 
     Raises:
-        Rejected: `request_not_found`, `forbidden`, `not_withdrawn`, `restore_too_late`, `session_busy` or
-            `place_taken`; nothing was changed.
+        Rejected: `request_not_found`, `forbidden`, `not_withdrawn`, `restore_too_late`, `session_missing`,
+            `session_busy` or `place_taken`; nothing was changed.
         Unavailable: `storage_failed`; the restoration goes on by itself.
     """
     _require_owner(site, account, request_id)
@@ -74,7 +75,7 @@ def restore(site: Site, account: Account, request_id: int) -> dict[str, Any]:
         row = requests.get(connection, request_id)
         if row is None or row["reason"] != withdrawals.REASON:
             raise refusal("not_withdrawn")
-        gone = withdrawals.sessions_of(connection, request_id)
+        gone = [s for s in withdrawals.sessions_of(connection, request_id) if s["state"] in (WITHDRAWN, DELETED)]
         _refuse_restore(site, connection, gone)
         for session in gone:
             withdrawals.change(connection, session, WITHDRAWN, state=RESTORING)
@@ -149,6 +150,8 @@ def _refuse_restore(site: Site, connection: Connection, gone: Sequence[RowMappin
         _refuse_busy(connection, session, place_of(session))
         archived = session["state_before"] == "ARCHIVED"
         taken = archived and commits.label_exists(connection, session["project_id"], session["label"])
+        if not (site.settings.trash_path / session["path"]).is_dir():
+            raise refusal("session_missing")
         if taken or os.path.lexists(_tree(site, session["state_before"]) / place_of(session)):
             raise refusal("place_taken")
 
@@ -182,11 +185,8 @@ def _withdraw(site: Site, session: RowMapping) -> None:
     source = _tree(site, session["state_before"]) / session["path"]
     target = site.settings.trash_path / _name(session)
     if not target.exists():
-        try:
+        with suppress(FileNotFoundError):  # somebody else moves it, or has deleted it: then `verify` misses it there
             trash.put(source, site.settings.trash_path, _stem(session), session["withdrawn_at"])
-        except FileNotFoundError:
-            if not target.exists():
-                raise refusal("session_missing") from None
     remove_tree(source)
     fsync_directory(source.parent)
     with site.catalog.write() as connection:
@@ -201,15 +201,16 @@ def _bring_back(site: Site, session: RowMapping) -> None:
     root, target = _tree(site, session["state_before"]), place_of(session)
     kept = site.settings.trash_path / session["path"]
     if not os.path.lexists(root / target):
-        trash.take_back(kept, root, target, site.settings.staging_path)
-    elif not archive.holds(root / target, session["manifest_digest"]):
+        with suppress(FileNotFoundError):  # somebody else moves it, or has deleted it
+            trash.take_back(kept, root, target, site.settings.staging_path)
+    if not kept.exists() or archive.holds(root / target, session["manifest_digest"]):
+        remove_tree(kept)
+        with site.catalog.write() as connection:
+            if withdrawals.end_restoration(connection, session, target):
+                _end_restored(connection, session["request_id"])
+    else:
         with site.catalog.write() as connection:
             withdrawals.change(connection, session, RESTORING, state=WITHDRAWN)
-        return
-    remove_tree(kept)
-    with site.catalog.write() as connection:
-        if withdrawals.end_restoration(connection, session, target):
-            _end_restored(connection, session["request_id"])
 
 
 def _end_restored(connection: Connection, request_id: int) -> None:

@@ -75,7 +75,7 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
             paths -= {session["path"], place_of(session)}
         if session["state"] in MOVING:
             continue
-        found = _compare_session(site, session, tree_of(session), result)
+        found = compare_session(site, session, result)
         with site.catalog.read() as connection:
             if found and holdings.unchanged(connection, session):
                 result.differences += found
@@ -106,7 +106,13 @@ def _session_folders(root: Path, project: str | None) -> Iterator[str]:
         level = [child for child in children if child.is_dir() and not child.is_symlink()]
 
 
-def _compare_session(site: Site, session: RowMapping, tree: str, result: Verification) -> list[Difference]:
+def compare_session(site: Site, session: RowMapping, result: Verification) -> list[Difference]:
+    """Read a session's files and return where they are not what the catalog says; count in `result` what was read.
+
+    Raises:
+        Unavailable: `catalog_unavailable`.
+    """
+    tree = tree_of(session)
     folder = _roots(site)[tree] / session["path"]
     result.sessions += 1
     if not folder.is_dir() or folder.is_symlink():
