@@ -98,14 +98,13 @@ def look(site: Site, connection: Connection) -> Surroundings:
     return Surroundings([_place(*item) for item in folders.items()], all(map(_can_be_written, trees)), behind)
 
 
-def hindrance_of(site: Site, connection: Connection, row: RowMapping) -> Unavailable | None:
-    """Return what is in the way of a request now, or None; before its scan nobody knows how much it will write."""
-    need = need_of(connection, row) if row["steps_done"] else Need()
-    return look(site, connection).hindrance(need)
-
-
 def need_of(connection: Connection, row: RowMapping) -> Need:
-    """Return what a request has still to write, and every older one that is being worked on: they may need it first."""
+    """Return what a request has still to write, and every older one that is being worked on: they may need it first.
+
+    Before its scan nobody knows how much a request will write.
+    """
+    if not row["steps_done"]:
+        return Need()
     older = [other["id"] for other in requests.active(connection) if other["lease_token"] and other["id"] < row["id"]]
     return Need(*ledger.unwritten(connection, [*older, row["id"]]))
 
@@ -118,7 +117,7 @@ def require(site: Site, request_id: int) -> None:
     """
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
-        found = hindrance_of(site, connection, row) if row else None
+        found = look(site, connection).hindrance(need_of(connection, row)) if row else None
     if found is not None:
         raise found
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.intake.requests import overlaps
 from inbox_pipeline.services.ending import FRUITLESS_LIMIT, WORKER_DIED, give_back
-from inbox_pipeline.services.guards import hindrance_of
+from inbox_pipeline.services.guards import look, need_of
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.requests import cancel_row
 from inbox_pipeline.services.site import Site
@@ -57,7 +57,10 @@ def due_launches(site: Site, limit: int) -> list[Launch]:
         now = now_seconds(connection)
         rows = requests.active(connection)
         due = [row for row in rows if row["status"] == "Queued" and row["queued_at"] <= now and not _blocked(row, rows)]
-        free = (row for row in due if hindrance_of(site, connection, row) is None)
+        if not due:
+            return []
+        surroundings = look(site, connection)
+        free = (row for row in due if surroundings.hindrance(need_of(connection, row)) is None)
         return [Launch(row["id"], row["attempt"], row["project_id"]) for row in islice(free, limit)]
 
 

@@ -27,7 +27,7 @@ from inbox_pipeline.intake.requests import (
 from inbox_pipeline.services.accounts import Account, is_owner, may_edit
 from inbox_pipeline.services.ending import end_request, phase_of, session_uri
 from inbox_pipeline.services.examine import is_packed
-from inbox_pipeline.services.guards import hindrance_of
+from inbox_pipeline.services.guards import Surroundings, look, need_of
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
@@ -95,14 +95,16 @@ def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any
         Rejected: `request_not_found`, also for a request of somebody else.
     """
     with site.catalog.read() as connection:
-        return _as_json(site, connection, _visible(connection, request_id, account))
+        row = _visible(connection, request_id, account)
+        return _as_json(connection, row, look(site, connection))
 
 
 def list_requests(site: Site, account: Account, *, active: bool) -> list[dict[str, Any]]:
     """Return the Request JSON of every request that the user may see; active ones have not ended."""
     with site.catalog.read() as connection:
         rows = requests.listing(connection, None if account.admin else account.login, active)
-        return [_as_json(site, connection, row) for row in rows]
+        surroundings = look(site, connection)
+        return [_as_json(connection, row, surroundings) for row in rows]
 
 
 def ledger_rows(site: Site, request_id: int, account: Account) -> Iterator[dict[str, Any]]:
@@ -321,9 +323,9 @@ def _visible(connection: Connection, request_id: int, account: Account) -> RowMa
     return row
 
 
-def _as_json(site: Site, connection: Connection, row: RowMapping) -> dict[str, Any]:
+def _as_json(connection: Connection, row: RowMapping, surroundings: Surroundings) -> dict[str, Any]:
     request_id = row["id"]
-    phase, reason = _standing(site, connection, row)
+    phase, reason = _standing(connection, row, surroundings)
     xnat = {
         "id": request_id,
         "enabled": True,
@@ -354,9 +356,9 @@ def _as_json(site: Site, connection: Connection, row: RowMapping) -> dict[str, A
     return {name: value for name, value in xnat.items() if value is not None} | ours
 
 
-def _standing(site: Site, connection: Connection, row: RowMapping) -> tuple[str, str | None]:
+def _standing(connection: Connection, row: RowMapping, surroundings: Surroundings) -> tuple[str, str | None]:
     """Return phase and reason; of a queued request, what is in its way now, which a full disk may not let be noted."""
-    hindrance = hindrance_of(site, connection, row) if row["status"] == "Queued" else None
+    hindrance = surroundings.hindrance(need_of(connection, row)) if row["status"] == "Queued" else None
     return (phase_of(hindrance.code), hindrance.code) if hindrance else (row["phase"], row["reason"])
 
 
