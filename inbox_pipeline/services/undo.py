@@ -53,8 +53,8 @@ def undo(site: Site, account: Account, request_id: int) -> dict[str, Any]:
             raise refusal("request_withdrawn")
         made = withdrawals.sessions_of(connection, request_id)
         _refuse_undo(site, connection, row, made)
-        for session in made:
-            withdrawals.begin_withdrawal(connection, session, moment)
+        if not all(withdrawals.begin_withdrawal(connection, session, moment) for session in made):
+            raise refusal("session_busy")
         _end_withdrawn(connection, row)
         only = sum(withdrawals.only_copies(connection, session) for session in made)
         _record(connection, account, "request.undo", request_id, made, only)
@@ -77,8 +77,8 @@ def restore(site: Site, account: Account, request_id: int) -> dict[str, Any]:
             raise refusal("not_withdrawn")
         gone = [s for s in withdrawals.sessions_of(connection, request_id) if s["state"] in (WITHDRAWN, DELETED)]
         _refuse_restore(site, connection, gone)
-        for session in gone:
-            withdrawals.change(connection, session, WITHDRAWN, state=RESTORING)
+        if not all(withdrawals.change(connection, session, WITHDRAWN, state=RESTORING) for session in gone):
+            raise refusal("session_busy")
         _record(connection, account, "request.restore", request_id, gone, 0)
     finish(site)
     with site.catalog.read() as connection:

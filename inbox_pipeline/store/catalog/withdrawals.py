@@ -69,12 +69,17 @@ def moving(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(sa.select(sessions).where(here).order_by(sessions.c.id)).mappings().all()
 
 
-def begin_withdrawal(connection: Connection, session: RowMapping, moment: dt.datetime) -> None:
-    """Take a session out of sight, and its files out of the ledger's count of what has arrived."""
+def begin_withdrawal(connection: Connection, session: RowMapping, moment: dt.datetime) -> bool:
+    """Take a session out of sight, and its files out of the ledger's count of what has arrived.
+
+    Returns whether the session was still as it is given.
+    """
     values = {"state": WITHDRAWING, "state_before": session["state"], "withdrawn_at": moment}
-    change(connection, session, session["state"], **values)
+    if not change(connection, session, session["state"], **values):
+        return False
     files = (ledger.c.session_id == session["id"]) & ledger.c.disposition.in_(COMMITTED)
     connection.execute(sa.update(ledger).where(files).values(disposition="rejected", reason=REASON))
+    return True
 
 
 def end_restoration(connection: Connection, session: RowMapping, path: str) -> bool:
