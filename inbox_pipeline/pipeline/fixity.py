@@ -8,6 +8,7 @@ import datetime as dt
 
 import dagster as dg
 
+from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.pipeline.failures import told_to_dagster
 from inbox_pipeline.pipeline.logs import quiet
 from inbox_pipeline.pipeline.reports import ASSET, table
@@ -65,7 +66,8 @@ def show(context: dg.OpExecutionContext, part: service.Part) -> None:
     rows = list(service.by_kind(part))
     metadata = {"sessions": read.sessions, "files": read.files, "bytes": read.bytes, "damaged": len(part.damaged)}
     found = {"differences": table(rows)} if rows else {}
-    sentence = f"{read.sessions:,} sessions, {read.files:,} files read again: {len(part.damaged):,} sessions differ."
+    counted = f"{read.sessions:,} {plural(read.sessions, 'session')}, {read.files:,} {plural(read.files, 'file')}"
+    sentence = f"{counted} read again; not as the catalog says: {len(part.damaged):,}."
     context.log.info(sentence)
     context.log_event(
         dg.AssetCheckEvaluation(

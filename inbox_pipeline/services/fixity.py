@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.intake.verdict import plural
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.verify import Difference, Verification, compare_session
 from inbox_pipeline.store.catalog import holdings
@@ -50,7 +51,8 @@ class Standing:
     def problem(self) -> str | None:
         """What an operator must look at, or None."""
         if self.damaged:
-            return f"{self.damaged:,} sessions differ from the catalog; `inbox-pipeline verify` names each difference"
+            counted = f"{self.damaged:,} {plural(self.damaged, 'session')}"
+            return f"{counted} not as the catalog says; `inbox-pipeline verify` names each difference"
         if self.oldest_days > CYCLE.days:
             return f"the oldest reading is {self.oldest_days:,} days ago; the nights do not suffice"
         return None

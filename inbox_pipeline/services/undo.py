@@ -203,7 +203,7 @@ def _bring_back(site: Site, session: RowMapping) -> None:
     if not os.path.lexists(root / target):
         with suppress(FileNotFoundError):  # somebody else moves it, or has deleted it
             trash.take_back(kept, root, target, site.settings.staging_path)
-    if not kept.exists() or archive.holds(root / target, session["manifest_digest"]):
+    if not kept.exists() or archive.holds(root / target, archive.manifest_digest(archive.read_manifest(kept))):
         remove_tree(kept)
         with site.catalog.write() as connection:
             if withdrawals.end_restoration(connection, session, target):

@@ -33,7 +33,7 @@ def test_a_difference_is_an_error_of_the_asset_check(
     next(site.settings.archive_path.rglob("*.dcm")).unlink()
     found = evaluation(resource, instance)
     assert (found.check_name, found.passed, found.severity) == ("fixity", False, dg.AssetCheckSeverity.ERROR)
-    assert found.description == "1 sessions, 3 files read again: 1 sessions differ."
+    assert found.description == "1 session, 3 files read again; not as the catalog says: 1."
     differences = found.metadata["differences"]
     assert isinstance(differences, dg.TableMetadataValue)
     (record,) = differences.records

@@ -208,8 +208,9 @@ def test_retention_never_deletes_the_only_copy(site: Site, admin: Account) -> No
     assert verify(site).differences == []
 
 
-def test_a_trash_on_another_file_system_takes_copies(site: Site, admin: Account, done: dict[str, Any]) -> None:
-    before = tree(site)
+def test_a_trash_on_another_file_system_takes_copies_of_what_is_damaged_too(
+    site: Site, admin: Account, done: dict[str, Any]
+) -> None:
     real = Path.rename
 
     def across(self: Path, target: Path) -> Path:
@@ -218,6 +219,9 @@ def test_a_trash_on_another_file_system_takes_copies(site: Site, admin: Account,
             raise OSError(errno.EXDEV, "another file system")
         return real(self, target)
 
+    damaged = next(site.settings.archive_path.rglob("*.dcm"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    before = tree(site)
     with patch.object(Path, "rename", across):
         undo.undo(site, admin, done["id"])
         assert tree(site) == {}
