@@ -111,6 +111,10 @@ class Client:
         """Queue a request again and return its JSON."""
         return self._json("POST", f"/api/v1/requests/{request_id}/retry")
 
+    def undo(self, request_id: int, *, restore: bool = False) -> dict[str, Any]:
+        """Withdraw a request's sessions to the trash, or bring them back, and return what is to know about it."""
+        return self._json("POST", f"/api/v1/requests/{request_id}/{'restore' if restore else 'undo'}")
+
     def plan(self, order: Mapping[str, str]) -> dict[str, Any]:
         """Return what an import would do."""
         return self._json("POST", "/api/v1/plan", content=_ascii(order), headers=JSON, timeout=PLAN_TIMEOUT)

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ledger": ("imports:ledger", "Write an import request's ledger: one row per file found."),
     "cancel": ("imports:cancel", "Cancel an import request."),
     "retry": ("imports:retry", "Import again what an ended request did not archive."),
+    "undo": ("imports:undo", "Withdraw an ended request's sessions to the trash, or restore them."),
     "verify": ("files:verify", "Re-read the archive and compare it with the catalog, both ways."),
     "anonymize": ("files:anonymize", "Anonymize a folder or an archive file without a server."),
     "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),

@@ -5,6 +5,7 @@ Belongs here: the list of checks and what each finds. Does not belong here: show
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from functools import partial
 from inbox_pipeline.client import Client, find_server
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services.compiling import check_script
+from inbox_pipeline.services.fixity import standing
 from inbox_pipeline.services.guards import Need, look
 from inbox_pipeline.services.health import DAEMON, WORKER, readiness
 from inbox_pipeline.services.projects import list_projects
@@ -34,7 +36,13 @@ def examine(settings: Settings) -> list[Check]:
     except InboxError as error:
         return [_check("site", str(error), str(settings.home))]
     running = settings.address_file.exists()
-    checks = [_check("site", None, str(settings.home)), _inbox(settings), _space(settings), _guards(site)]
+    checks = [
+        _check("site", None, str(settings.home)),
+        _inbox(settings),
+        _space(settings),
+        _guards(site),
+        _fixity(site),
+    ]
     checks += _scripts(site)
     for name, problem in readiness(site).items():
         idle = problem is not None and name in (DAEMON, WORKER) and not running
@@ -62,6 +70,12 @@ def _guards(site: Site) -> Check:
     with site.catalog.read() as connection:
         hindrance = look(site, connection).hindrance(Need())
     return _check("guards", None if hindrance is None else str(hindrance))
+
+
+def _fixity(site: Site) -> Check:
+    """Say what the nightly readings of the archive have found."""
+    found = standing(site, dt.datetime.now(dt.UTC))
+    return _check("fixity", found.problem, f"the oldest reading is {found.oldest_days:,} days ago")
 
 
 def _scripts(site: Site) -> list[Check]:

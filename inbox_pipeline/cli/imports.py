@@ -1,7 +1,7 @@
 """Commands about import requests; they talk to a server by HTTP and to nothing else.
 
-Belongs here: `import`, `plan`, `status`, `ledger`, `cancel`, `retry`. Does not belong here: HTTP itself (`client.py`)
-and following a request (`follow.py`).
+Belongs here: `import`, `plan`, `status`, `ledger`, `cancel`, `retry`, `undo`. Does not belong here: HTTP itself
+(`client.py`) and following a request (`follow.py`).
 """
 
 from __future__ import annotations
@@ -126,6 +126,25 @@ def retry(request_id: int) -> None:
     with options.client() as client:
         client.retry(request_id)
     click.echo(f"request {request_id}: queued again")
+
+
+@click.command()
+@click.argument("request_id", metavar="ID", type=click.IntRange(min=1))
+@click.option("--restore", is_flag=True, help="Bring back what an undo has withdrawn.")
+@options.json_option
+@options.home_option
+def undo(request_id: int, restore: bool, as_json: bool) -> None:
+    """Withdraw an ended request's sessions to the trash, or restore them.
+
+    For the project's owners and administrators. The trash is kept for 30 days, and without end where the sources were
+    deleted after the import.
+    """
+    with options.client() as client:
+        told = client.undo(request_id, restore=restore)
+    if as_json:
+        options.write_json(told)
+    else:
+        click.echo(f"request {request_id}: {told['sentence']}")
 
 
 def _report(request: Mapping[str, Any], as_json: bool) -> None:

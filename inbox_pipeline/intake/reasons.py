@@ -186,6 +186,35 @@ REFUSALS = [
         ),
         ("request_active", "The request is still running.", "Wait for it, or cancel it."),
         ("request_final", "The request has ended already.", "Retry it, or file a new one."),
+        (
+            "request_withdrawn",
+            "The request's sessions were withdrawn by an undo.",
+            "Restore them with `inbox-pipeline undo ID --restore`, or file a new request.",
+        ),
+        ("nothing_to_undo", "The request has made no session that is still there.", "There is nothing to do."),
+        (
+            "session_joined",
+            "The request has added files to a session that another request made.",
+            "An undo withdraws whole sessions only; undo the request that made it, if no other added to it.",
+        ),
+        (
+            "session_changed",
+            "Another request has added files to one of its sessions, or found them there already.",
+            "Leave it as it is: files of that request would go with it.",
+        ),
+        ("session_busy", "Another request is working on one of its sessions.", "Try again when it has ended."),
+        ("session_missing", "The folder of one of its sessions is not there.", "Run `inbox-pipeline verify`."),
+        ("not_withdrawn", "The request's sessions were not withdrawn by an undo.", "There is nothing to restore."),
+        (
+            "restore_too_late",
+            "The request's sessions have been deleted from the trash.",
+            "Retention is over; file a new request for their sources.",
+        ),
+        (
+            "place_taken",
+            "Another session has the label of one of its sessions by now.",
+            "Undo the request that made that one first.",
+        ),
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
     ),
     *_refusals(
@@ -230,6 +259,11 @@ REQUEST_ENDINGS = _rows(
     ),
     ("script_broken", "A stored anonymization script does not compile.", "Store a correct script and retry."),
     ("cancelled", "The request was cancelled.", "Retry it to import what is left."),
+    (
+        "withdrawn",
+        "Its sessions were withdrawn by an undo.",
+        "Restore them with `inbox-pipeline undo ID --restore` while the trash has them.",
+    ),
     (
         "worker_died",
         "The worker died {count} times in a row before any file was done.",
@@ -389,6 +423,11 @@ LEDGER = [
             "archive_over_limits",
             "The archive file holds more than is unpacked: too many members, or far more bytes than its own.",
             "See docs/http-api.md for the limits; unpack it by hand if it is what it should be.",
+        ),
+        (
+            "withdrawn",
+            "Its session was withdrawn by an undo.",
+            "Restore it with `inbox-pipeline undo ID --restore`, or import it again.",
         ),
         ("deleted_in_review", "Its prearchive session was deleted by a reviewer.", "Import it again if needed."),
     ),

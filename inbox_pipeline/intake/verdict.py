@@ -15,6 +15,9 @@ REACHED = frozenset({"ARCHIVED", "READY"})
 LOST = frozenset({"rejected", "held", "failed"})
 """Dispositions of files that should have arrived and did not."""
 
+CALLED_OFF = frozenset({"cancelled", "withdrawn"})
+"""Ends that somebody asked for."""
+
 REASON_WORDS = {
     "ready_for_review": "waiting for review",
     "session_exists": "waiting because the session exists already",
@@ -51,6 +54,7 @@ REASON_WORDS = {
     "member_damaged": "damaged in the archive file",
     "archive_damaged": "for an archive file that cannot be read to its end",
     "archive_over_limits": "beyond what is unpacked of an archive file",
+    "withdrawn": "withdrawn by an undo",
     "deleted_in_review": "deleted in review",
     "script_error": "held by a script error",
     "label_identifies": "held because their label identifies the patient",
@@ -125,8 +129,8 @@ def judge(
 def _stopped(stop: tuple[str, Mapping[str, object]], counts: Mapping[tuple[str, str], int], summary: str) -> Verdict:
     code, fields = stop
     reason = ending(code)
-    if code == "cancelled":
-        return Verdict("Failed", "cancelled", code, f"Cancelled: {reason.sentence} {summary}")
+    if code in CALLED_OFF:
+        return Verdict("Failed", "cancelled", code, f"{code.capitalize()}: {reason.sentence} {summary}")
     hint = reason.hint
     tail = f" {summary}" if counts else ""
     return Verdict("Failed", "failed", code, f"Failed: {reason.sentence.format(**fields)} {hint}{tail}")

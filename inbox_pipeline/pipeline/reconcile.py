@@ -3,22 +3,25 @@
 Belongs here: which run must end, and which request needs a new one. Does not belong here: leases themselves
 (`services/lease.py`, `services/queue.py`) and sensors.
 
-Four rules, each safe to apply twice and in any order:
+Six rules, each safe to apply twice and in any order:
 
 1. A lease that ran out, or whose worker is dead, is given back; its run ends as failed.
 2. A run that nobody works on (seen without a lease for a while) is ended, so that it frees its place in the queue.
 3. A queued request whose run has ended without ever taking the lease gets a new attempt, with a growing pause; if that
    run was cancelled, so is the request.
 4. What a request that has ended left in staging is deleted.
+5. An undo or a restoration that was interrupted is finished.
+6. A nightly reading that died is ended.
 """
 
+import datetime as dt
 import time
 from collections.abc import Sequence
 
 import dagster as dg
 
-from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, JOB_NAME, REQUEST_TAG
-from inbox_pipeline.services import queue
+from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, FIXITY_JOB, JOB_NAME, REQUEST_TAG
+from inbox_pipeline.services import queue, undo
 from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.leftovers import remove_leftovers
@@ -30,6 +33,9 @@ STARTED_GRACE_SECONDS = 15.0
 
 STARTING_GRACE_SECONDS = 60.0
 """A message to an idle worker arrives within a second; one that has not after a minute is lost."""
+
+LONGEST_READING = dt.timedelta(hours=3)
+"""A nightly reading begins no session after five minutes; no session takes this long to read."""
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 600.0
@@ -51,9 +57,10 @@ class Reconciler:
         self.suspects = suspects
 
     def run(self) -> str:
-        """Apply the four rules and keep the reserves; return what was done in one line, "" for nothing."""
+        """Apply the rules and keep the reserves; return what was done in one line, "" for nothing."""
         keep_reserves(self.site)
         done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
+        done += [*self.finish_undoing(), *self.end_lost_readings()]
         return " ".join(done)
 
     def give_back_expired(self) -> list[str]:
@@ -103,6 +110,19 @@ class Reconciler:
         except OSError as error:
             return [f"What ended requests left in staging cannot be deleted ({type(error).__name__})."]
         return [f"Request {request_id}: what it left in staging was deleted." for request_id in swept]
+
+    def finish_undoing(self) -> list[str]:
+        """Apply rule 5."""
+        return [f"Request {number}: its undo or restoration was finished." for number in undo.finish(self.site)]
+
+    def end_lost_readings(self) -> list[str]:
+        """Apply rule 6: they would keep their place in the queue."""
+        before = dt.datetime.now(dt.UTC) - LONGEST_READING
+        filters = dg.RunsFilter(job_name=FIXITY_JOB, statuses=UNFINISHED, updated_before=before)
+        lost = self.instance.get_runs(filters)
+        for run in lost:
+            self._end(run, NO_WORKER)
+        return [f"Run {run.run_id[:8]}: ended, as nobody works on it." for run in lost]
 
     def _runs_of(self, waiting: queue.Waiting) -> Sequence[dg.DagsterRun]:
         tags = {REQUEST_TAG: str(waiting.request_id), ATTEMPT_TAG: str(waiting.attempt)}

@@ -11,22 +11,23 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage  # the only way to the file of a run
 
-from inbox_pipeline.pipeline.tags import JOB_NAME
+from inbox_pipeline.pipeline.tags import FIXITY_JOB, JOB_NAME
 
 KEPT = dt.timedelta(days=30)
 RUNS_PER_TICK = 500
+JOBS = (JOB_NAME, FIXITY_JOB)
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def forget_old_runs(instance: dg.DagsterInstance, now: dt.datetime) -> int:
-    """Delete finished runs of the import job that have not changed for `KEPT`; return how many.
+    """Delete finished runs of our jobs that have not changed for `KEPT`; return how many.
 
     Args:
         instance: where the runs are.
         now: the clock, aware.
     """
-    old = dg.RunsFilter(job_name=JOB_NAME, statuses=FINISHED, updated_before=now - KEPT)
-    runs = instance.get_runs(old, limit=RUNS_PER_TICK)
+    filters = [dg.RunsFilter(job_name=job, statuses=FINISHED, updated_before=now - KEPT) for job in JOBS]
+    runs = [run for old in filters for run in instance.get_runs(old, limit=RUNS_PER_TICK)]
     for run in runs:
         instance.delete_run(run.run_id)
         _unlink_events(instance, run.run_id)

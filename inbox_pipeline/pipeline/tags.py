@@ -11,6 +11,7 @@ from dagster import DagsterRun
 from inbox_pipeline.services.queue import Launch
 
 JOB_NAME = "import_request"
+FIXITY_JOB = "fixity"
 REQUEST_TAG = "inbox/request_id"
 PROJECT_TAG = "inbox/project"
 ATTEMPT_TAG = "inbox/attempt"

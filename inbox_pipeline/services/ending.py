@@ -34,7 +34,12 @@ CLOSED_BY = {"cancelled": "cancelled"}
 
 
 def session_uri(session: RowMapping) -> str | None:
-    """Return the address of a session: the experiment once archived, else its place in the prearchive."""
+    """Return the address of a session: the experiment once archived, else its place in the prearchive.
+
+    One that an undo has withdrawn has none.
+    """
+    if session["withdrawn_at"]:
+        return None
     if session["accession"]:
         return f"/data/experiments/{session['accession']}"
     if session["prearchive_timestamp"]:

@@ -99,7 +99,12 @@ def look(site: Site, connection: Connection) -> Surroundings:
 
 
 def need_of(connection: Connection, row: RowMapping) -> Need:
-    """Return what a request has still to write, and every older one that is being worked on: they may need it first."""
+    """Return what a request has still to write, and every older one that is being worked on: they may need it first.
+
+    Before its scan nobody knows how much a request will write.
+    """
+    if not row["steps_done"]:
+        return Need()
     older = [other["id"] for other in requests.active(connection) if other["lease_token"] and other["id"] < row["id"]]
     return Need(*ledger.unwritten(connection, [*older, row["id"]]))
 

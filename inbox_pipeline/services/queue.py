@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import islice
 
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.intake.requests import overlaps
-from inbox_pipeline.services import guards
-from inbox_pipeline.services.ending import FRUITLESS_LIMIT, WORKER_DIED, give_back, phase_of
+from inbox_pipeline.services.ending import FRUITLESS_LIMIT, WORKER_DIED, give_back
+from inbox_pipeline.services.guards import look, need_of
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.requests import cancel_row
 from inbox_pipeline.services.site import Site
@@ -51,37 +51,17 @@ class Waiting:
 def due_launches(site: Site, limit: int) -> list[Launch]:
     """Return queued requests that may start now, oldest first: no older active request's folder overlaps theirs.
 
-    A request that a guard keeps from starting is not among them; it says why.
+    A request that a guard keeps from starting is not among them.
     """
     with site.catalog.read() as connection:
         now = now_seconds(connection)
         rows = requests.active(connection)
         due = [row for row in rows if row["status"] == "Queued" and row["queued_at"] <= now and not _blocked(row, rows)]
-        hindered = _hindrances(site, connection, due)
-    for row in due:
-        code = hindered.get(row["id"])
-        if code is not None and (row["reason"], row["phase"]) != (code, phase_of(code)):
-            guards.recorded(site, partial(_note_wait, site, row, code))
-    free = [row for row in due if row["id"] not in hindered]
-    return [Launch(row["id"], row["attempt"], row["project_id"]) for row in free[:limit]]
-
-
-def _hindrances(site: Site, connection: Connection, due: Sequence[RowMapping]) -> dict[int, str]:
-    """Return by request what keeps it from starting; before its scan nobody knows how much a request will write."""
-    surroundings = guards.look(site, connection) if due else None
-    found = {}
-    for row in due:
-        need = guards.need_of(connection, row) if row["steps_done"] else guards.Need()
-        error = surroundings.hindrance(need) if surroundings else None
-        if error is not None:
-            found[row["id"]] = error.code
-    return found
-
-
-def _note_wait(site: Site, row: RowMapping, code: str) -> None:
-    """Show for what a queued request waits, unless its attempt has begun meanwhile."""
-    with site.catalog.write() as connection:
-        requests.note_wait(connection, row["id"], row["attempt"], phase_of(code), code)
+        if not due:
+            return []
+        surroundings = look(site, connection)
+        free = (row for row in due if surroundings.hindrance(need_of(connection, row)) is None)
+        return [Launch(row["id"], row["attempt"], row["project_id"]) for row in islice(free, limit)]
 
 
 def expired(site: Site) -> list[Expired]:

@@ -25,12 +25,13 @@ from inbox_pipeline.intake.requests import (
     refuse_unsupported,
 )
 from inbox_pipeline.services.accounts import Account, is_owner, may_edit
-from inbox_pipeline.services.ending import end_request, session_uri
+from inbox_pipeline.services.ending import end_request, phase_of, session_uri
 from inbox_pipeline.services.examine import is_packed
+from inbox_pipeline.services.guards import Surroundings, look, need_of
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import inbox
-from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests
+from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 from inbox_pipeline.store.inbox_archive import InboxArchive
@@ -94,14 +95,16 @@ def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any
         Rejected: `request_not_found`, also for a request of somebody else.
     """
     with site.catalog.read() as connection:
-        return _as_json(connection, _visible(connection, request_id, account))
+        row = _visible(connection, request_id, account)
+        return _as_json(connection, row, look(site, connection))
 
 
 def list_requests(site: Site, account: Account, *, active: bool) -> list[dict[str, Any]]:
     """Return the Request JSON of every request that the user may see; active ones have not ended."""
     with site.catalog.read() as connection:
         rows = requests.listing(connection, None if account.admin else account.login, active)
-        return [_as_json(connection, row) for row in rows]
+        surroundings = look(site, connection)
+        return [_as_json(connection, row, surroundings) for row in rows]
 
 
 def ledger_rows(site: Site, request_id: int, account: Account) -> Iterator[dict[str, Any]]:
@@ -141,7 +144,7 @@ def retry(site: Site, account: Account, request_id: int) -> None:
     """Queue another attempt for the files that a finished request did not archive.
 
     Raises:
-        Rejected: `request_not_found`, `request_active` or `nothing_to_retry`.
+        Rejected: `request_not_found`, `request_active`, `nothing_to_retry` or `request_withdrawn`.
     """
     with site.catalog.write() as connection:
         row = _visible(connection, request_id, account)
@@ -149,6 +152,8 @@ def retry(site: Site, account: Account, request_id: int) -> None:
             raise refusal("request_active")
         if row["outcome"] == "complete":
             raise refusal("nothing_to_retry")
+        if row["reason"] == withdrawals.REASON:
+            raise refusal("request_withdrawn")
         reopen(connection, row)
         again = {"status": "Queued", "phase": "queued", "attempt": row["attempt"] + 1, "dagster_run_id": None}
         requests.update(connection, request_id, **again, queued_at=now_seconds(connection))
@@ -318,8 +323,9 @@ def _visible(connection: Connection, request_id: int, account: Account) -> RowMa
     return row
 
 
-def _as_json(connection: Connection, row: RowMapping) -> dict[str, Any]:
+def _as_json(connection: Connection, row: RowMapping, surroundings: Surroundings) -> dict[str, Any]:
     request_id = row["id"]
+    phase, reason = _standing(connection, row, surroundings)
     xnat = {
         "id": request_id,
         "enabled": True,
@@ -336,8 +342,8 @@ def _as_json(connection: Connection, row: RowMapping) -> dict[str, Any]:
     ours = {
         "outcome": row["outcome"],
         "verdict": row["verdict"],
-        "phase": row["phase"],
-        "reason": row["reason"],
+        "phase": phase,
+        "reason": reason,
         "files": _files(ledger.counts(connection, request_id)),
         "sessions": _sessions(connection, row),
         "bytes": row["bytes"],
@@ -348,6 +354,12 @@ def _as_json(connection: Connection, row: RowMapping) -> dict[str, Any]:
         "finished_at": row["finished_at"].isoformat() if row["finished_at"] else None,
     }
     return {name: value for name, value in xnat.items() if value is not None} | ours
+
+
+def _standing(connection: Connection, row: RowMapping, surroundings: Surroundings) -> tuple[str, str | None]:
+    """Return phase and reason; of a queued request, what is in its way now, which a full disk may not let be noted."""
+    hindrance = surroundings.hindrance(need_of(connection, row)) if row["status"] == "Queued" else None
+    return (phase_of(hindrance.code), hindrance.code) if hindrance else (row["phase"], row["reason"])
 
 
 def _files(counts: dict[tuple[str, str], int]) -> dict[str, Any]:
@@ -369,7 +381,7 @@ def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
             "subject": session["session_subject"] or session["subject_label"],
             "session": session["session_label"],
             "uri": session_uri(session),
-            "state": session["state"] if session["session_id"] else absent,
+            "state": _state(session, absent),
             "files": files.get(session["number"], 0),
             "reason": session["reason"],
             "findings": session["findings"],
@@ -377,6 +389,12 @@ def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
         for session in requests.planned_sessions(connection, row["id"])
         if session["state"] != "EMPTY"
     ]
+
+
+def _state(session: RowMapping, absent: str) -> str:
+    if session["session_id"] is None:
+        return absent
+    return str(session["session_state"] if session["withdrawn_at"] else session["state"])
 
 
 def _ledger(site: Site, request: RowMapping) -> Iterator[dict[str, Any]]:
@@ -400,7 +418,7 @@ def _ledger_row(request: RowMapping, row: RowMapping) -> dict[str, Any]:
         "detail": row["detail"],
         "bytes": row["bytes"],
         "source_sha256": row["source_sha256"],
-        "archived_path": row["archived_path"],
+        "archived_path": None if row["reason"] == withdrawals.REASON else row["archived_path"],
         "archived_sha256": row["archived_sha256"] if committed else None,
         "project": request["project_id"],
         "session": row["session_label"],

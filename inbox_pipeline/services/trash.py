@@ -1,16 +1,18 @@
-"""Keeping former generations of sessions for a while, then deleting them.
+"""Keeping former generations of sessions and withdrawn sessions for a while, then deleting them.
 
-Belongs here: what goes into the trash after a commit, and for how long. Does not belong here: the folder
-(`store/trash.py`), when it is emptied (`pipeline/schedules.py`).
+Belongs here: what goes into the trash after a commit, and for how long anything is kept. Does not belong here: the
+folder (`store/trash.py`), when it is emptied (`pipeline/schedules.py`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import shutil
+from pathlib import Path
 
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import trash
+from inbox_pipeline.store.catalog import withdrawals
 from inbox_pipeline.store.staging import Staging
 
 KEPT = dt.timedelta(days=30)
@@ -29,6 +31,8 @@ def put_away(site: Site, staging: Staging) -> None:
 def empty_trash(site: Site, now: dt.datetime) -> int:
     """Delete what has lain in the trash for longer than `KEPT`, and return how many folders that were.
 
+    A withdrawn session of whose files a source is gone stays: it is the only copy.
+
     Args:
         site: the site.
         now: the clock, aware.
@@ -37,6 +41,15 @@ def empty_trash(site: Site, now: dt.datetime) -> int:
         OSError: something cannot be deleted.
     """
     old = [path for path, moment in trash.entries(site.settings.trash_path) if now - moment > KEPT]
-    for path in old:
+    gone = [path for path in old if _may_go(site, path)]
+    for path in gone:
         shutil.rmtree(path)
-    return len(old)
+    return len(gone)
+
+
+def _may_go(site: Site, path: Path) -> bool:
+    session_id = trash.undone_session(path)
+    if session_id is None:
+        return True
+    with site.catalog.write() as connection:
+        return withdrawals.may_be_deleted(connection, session_id)

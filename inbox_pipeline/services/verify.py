@@ -13,10 +13,13 @@ from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.services.projects import show_project
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.undo import place_of
 from inbox_pipeline.store.archive import file_sha256, manifest_digest, scan_catalog_name
 from inbox_pipeline.store.catalog import holdings
+from inbox_pipeline.store.catalog.schema import RESTORING, WITHDRAWING, WITHDRAWN
 
 ARCHIVED = "ARCHIVED"
+MOVING = (WITHDRAWING, RESTORING)
 SESSION_DEPTH = 3
 """Both trees keep a session's folder three levels down: project, arc or timestamp folder, session."""
 
@@ -34,7 +37,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where catalog and disk disagree; `path` is relative to `tree` (`archive` or `prearchive`)."""
+    """One place where catalog and disk disagree; `path` is relative to `tree` (`archive`, `prearchive`, `trash`)."""
 
     kind: str
     tree: str
@@ -54,22 +57,25 @@ class Verification:
 def verify(site: Site, project_id: str | None = None) -> Verification:
     """Compare the archive and prearchive with the catalog, of one project or of all (None); nothing is changed.
 
-    Sessions that are being committed meanwhile, or given a new generation, are left out.
+    Withdrawn sessions are compared where they lie in the trash. Sessions that are being committed meanwhile, given a
+    new generation, withdrawn or restored are left out.
 
     Raises:
         Rejected: `project_not_found`.
         Unavailable: `catalog_unavailable`.
     """
     project = None if project_id is None else str(show_project(site, project_id)["id"])
-    seen = {tree: set(_session_folders(root, project)) for tree, root in _roots(site).items()}
+    seen = {tree: set(_session_folders(_roots(site)[tree], project)) for tree in ("archive", "prearchive")}
     with site.catalog.read() as connection:
         coming = holdings.coming_targets(connection)
         known = holdings.kept_sessions(connection, project)
     result = Verification()
     for session in known:
-        tree = "archive" if session["state"] == ARCHIVED else "prearchive"
-        seen[tree].discard(session["path"])
-        found = _compare_session(site, session, tree, result)
+        for paths in seen.values():
+            paths -= {session["path"], place_of(session)}
+        if session["state"] in MOVING:
+            continue
+        found = compare_session(site, session, result)
         with site.catalog.read() as connection:
             if found and holdings.unchanged(connection, session):
                 result.differences += found
@@ -78,8 +84,14 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
     return result
 
 
+def tree_of(session: RowMapping) -> str:
+    """Return the tree in which a session lies: `archive`, `prearchive` or, withdrawn by an undo, `trash`."""
+    return {ARCHIVED: "archive", WITHDRAWN: "trash"}.get(session["state"], "prearchive")
+
+
 def _roots(site: Site) -> dict[str, Path]:
-    return {"archive": site.settings.archive_path, "prearchive": site.settings.prearchive_path}
+    settings = site.settings
+    return {"archive": settings.archive_path, "prearchive": settings.prearchive_path, "trash": settings.trash_path}
 
 
 def _session_folders(root: Path, project: str | None) -> Iterator[str]:
@@ -94,7 +106,13 @@ def _session_folders(root: Path, project: str | None) -> Iterator[str]:
         level = [child for child in children if child.is_dir() and not child.is_symlink()]
 
 
-def _compare_session(site: Site, session: RowMapping, tree: str, result: Verification) -> list[Difference]:
+def compare_session(site: Site, session: RowMapping, result: Verification) -> list[Difference]:
+    """Read a session's files and return where they are not what the catalog says; count in `result` what was read.
+
+    Raises:
+        Unavailable: `catalog_unavailable`.
+    """
+    tree = tree_of(session)
     folder = _roots(site)[tree] / session["path"]
     result.sessions += 1
     if not folder.is_dir() or folder.is_symlink():

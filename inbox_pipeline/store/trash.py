@@ -1,10 +1,11 @@
-"""The trash: former generations of sessions, kept for a while.
+"""The trash: former generations of sessions and withdrawn sessions, kept for a while.
 
 Belongs here: its folder and the names in it. Does not belong here: when something goes there or away
 (`services/trash.py`).
 
 An entry is a folder named after the request and session that replaced it and the moment, `7-1.20260301_101112131`;
-what is in it is the session as it was.
+what is in it is the session as it was. A session that an undo has withdrawn is named after its own row, `undo-12.` and
+the moment.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from inbox_pipeline.store.archive import prearchive_timestamp
-from inbox_pipeline.store.filesystem import fsync_directory, sync_file_system
+from inbox_pipeline.store.archive import prearchive_timestamp, show_session
+from inbox_pipeline.store.filesystem import fsync_directory, remove_tree, sync_file_system
 from inbox_pipeline.store.staging import PART
 
+UNDONE = "undo-"
 _STAMP = "%Y%m%d_%H%M%S%f"
 
 
@@ -28,7 +30,7 @@ def put(folder: Path, trash: Path, name: str, moment: dt.datetime) -> None:
     Raises:
         OSError: the trash cannot be written.
     """
-    target = trash / f"{name}.{prearchive_timestamp(moment)}"
+    target = trash / entry_name(name, moment)
     try:
         folder.rename(target)
     except OSError as error:
@@ -37,6 +39,36 @@ def put(folder: Path, trash: Path, name: str, moment: dt.datetime) -> None:
         _copy(folder, target)
         shutil.rmtree(folder)
     fsync_directory(trash)
+
+
+def take_back(entry: Path, root: Path, target: str, staging: Path) -> None:
+    """Move a session from the trash to its place in a tree; from another file system by way of the staging folder.
+
+    Raises:
+        FileExistsError: something lies there already.
+        OSError: the tree cannot be written.
+    """
+    try:
+        show_session(entry, root, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copied = staging / f"restore-{entry.name}"
+        if not copied.exists():
+            _copy(entry, copied)
+        show_session(copied, root, target)
+
+
+def entry_name(name: str, moment: dt.datetime) -> str:
+    """Return the name in the trash of what is put there at a moment."""
+    return f"{name}.{prearchive_timestamp(moment)}"
+
+
+def undone_session(entry: Path) -> int | None:
+    """Return the session that an undo has put into the trash as that entry, or None for another kind of entry."""
+    name = entry.name.partition(".")[0]
+    number = name.removeprefix(UNDONE)
+    return int(number) if name.startswith(UNDONE) and number.isdigit() else None
 
 
 def entries(trash: Path) -> Iterator[tuple[Path, dt.datetime]]:
@@ -56,6 +88,7 @@ def _moment(stamp: str) -> dt.datetime | None:
 
 def _copy(folder: Path, target: Path) -> None:
     part = target.with_name(target.name + PART)
+    remove_tree(part)
     shutil.copytree(folder, part)
     sync_file_system(part)
     part.rename(target)

@@ -1,7 +1,7 @@
 """Our own API under `/api/v1/`: what XNAT's routes cannot say. Errors are RFC 9457 problems.
 
-Belongs here: requests, their ledger, cancel, retry and plan; versions of scripts, and checking one. Does not belong
-here: XNAT's routes, and rules.
+Belongs here: requests, their ledger, cancel, retry, undo and plan; versions of scripts, and checking one. Does not
+belong here: XNAT's routes, and rules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 
-from inbox_pipeline.services import requests, scripts
+from inbox_pipeline.services import requests, scripts, undo
 from inbox_pipeline.services.linking import linked
 from inbox_pipeline.services.plan import plan
 from inbox_pipeline.web.answers import PROBLEM, json_answer
@@ -166,6 +166,18 @@ def retry(account: Known, site: Served, number: Number) -> Response:
     """Queue an ended request again for the files that did not reach their destination."""
     requests.retry(site, account, number)
     return json_answer(requests.request_json(site, number, account), 202)
+
+
+@router.post("/requests/{request_id}/undo", response_model=None)
+def undo_request(account: Known, site: Served, number: Number) -> Response:
+    """Withdraw every session of an ended request to the trash; for the project's owners and administrators."""
+    return json_answer(undo.undo(site, account, number))
+
+
+@router.post("/requests/{request_id}/restore", response_model=None)
+def restore_request(account: Known, site: Served, number: Number) -> Response:
+    """Bring the sessions back that an undo has withdrawn, with the accession ids that they had."""
+    return json_answer(undo.restore(site, account, number))
 
 
 @router.post("/plan", response_model=None)

@@ -253,3 +253,28 @@ def test_no_server_at_all_is_six(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         assert (done.exit_code, done.stdout) == (6, "")
     monkeypatch.setenv("INBOX_PIPELINE_URL", "not a url")
     assert run("status", "1").exit_code == 6
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_status_says_why_a_request_waits(run: Run, site: Site, folder: Path) -> None:
+    run("import", folder, "--project", "P")
+    site.settings.archive_path.rename(site.settings.home / "away")
+    request = json.loads(run("status", "1", "--json").stdout)
+    assert (request["status"], request["phase"], request["reason"]) == ("Queued", "waiting", "archive_not_writable")
+    shown = run("status", "1").stdout.splitlines()
+    assert shown[0] == "request 1: Queued, waiting"
+    assert shown[1].startswith("The archive or the prearchive is missing or cannot be written. ")
+    (site.settings.home / "away").rename(site.settings.archive_path)
+    assert run("status", "1").stdout.splitlines()[0] == "request 1: Queued, queued"
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_undo_withdraws_and_restores(run: Run, site: Site, folder: Path) -> None:
+    run("import", folder, "--project", "P")
+    assert run("undo", "1").exit_code == 7
+    work(site, 1)
+    assert run("undo", "1").stdout.startswith("request 1: 1 session withdrawn to the trash, and kept there until ")
+    assert "Withdrawn: Its sessions were withdrawn by an undo." in run("status", "1").stdout
+    told = json.loads(run("undo", "1", "--restore", "--json").stdout)
+    assert (told["sentence"], told["only_copies"]) == ("1 session restored.", 0)
+    assert "Complete: 3 of 3 files archived" in run("status", "1").stdout

@@ -171,6 +171,27 @@ def test_a_cancelled_request_ends_its_run_canceled(
     assert not list(site.settings.staging_path.iterdir())
 
 
+def test_a_run_that_has_to_wait_for_space_says_so_and_changes_nothing(
+    site: Site, admin: Account, folder: Path, execute: Execute, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inbox_pipeline.services import guards
+
+    monkeypatch.setattr(guards, "MARGIN", 1 << 60)
+    request_id = file(folder)
+    result = execute(request_id)
+    failure = result.failure_data_for_node("scan")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    metadata = failure.user_failure_data.metadata
+    assert metadata["reason"].value == "space_for_staging"
+    assert metadata["another attempt follows"].value is True
+    assert {"free", "needed"} <= metadata.keys()
+    assert "goes on by itself" in (failure.user_failure_data.description or "")
+    answer = requests.request_json(site, request_id, admin)
+    assert (answer["status"], answer["phase"], answer["reason"]) == ("Queued", "waiting", "space_for_staging")
+    assert list(site.settings.staging_path.iterdir()) == []
+
+
 def test_a_second_run_of_a_completed_request_fails_and_changes_nothing(
     site: Site, admin: Account, folder: Path, execute: Execute, file: File
 ) -> None:

@@ -99,7 +99,7 @@ def test_a_request_that_needs_more_than_there_is_waits_after_its_scan(
     assert stop.value.data == {"free": MARGIN, "needed": MARGIN + files}
     assert shown(site, admin, request_id) == ("Queued", "waiting", STAGING)
     assert due(site, request_id) == []
-    disks.free[site.settings.staging_path] = MARGIN + 2 * size
+    disks.free[site.settings.staging_path] = MARGIN + files
     assert due(site, request_id) == [request_id]
     run(site, request_id, "second")
     assert shown(site, admin, request_id)[0] == "Completed"

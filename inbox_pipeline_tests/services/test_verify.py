@@ -65,6 +65,23 @@ def test_one_changed_byte_is_found_and_named(site: Site, archived: Path) -> None
     assert verify(site).differences == [Difference("file_changed", "archive", name)]
 
 
+def test_one_bit_flipped_one_file_deleted_and_one_added_are_these_three_and_nothing_else(
+    site: Site, admin: Account, archived: Path, waiting: Path
+) -> None:
+    others = [imported(site, admin, "P", study) for study in (3, 4)]
+    flipped, deleted = sorted(archived.rglob("*.dcm"))[1], sorted(others[0].rglob("*.dcm"))[0]
+    added = sorted(others[1].rglob("*.dcm"))[0].with_name("added.dcm")
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1 << 5
+    flipped.write_bytes(content)
+    added.write_bytes(deleted.read_bytes())
+    deleted.unlink()
+    named = {"file_changed": flipped, "file_missing": deleted, "file_unknown": added}
+    found = verify(site).differences
+    assert len(found) == 3
+    assert {each.kind: site.settings.archive_path / each.path for each in found} == named
+
+
 def test_each_other_difference_is_found(site: Site, archived: Path, waiting: Path) -> None:
     first, second, _ = sorted(archived.rglob("*.dcm"))
     first.unlink()

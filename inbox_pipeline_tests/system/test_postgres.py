@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,15 +10,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from inbox_pipeline.services import queue, requests, scripts, steps, sweeps
+from inbox_pipeline.services import fixity, guards, queue, requests, scripts, steps, sweeps, undo
 from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.projects import create_project, set_project
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
+from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import metadata
 from inbox_pipeline_tests.data_for_tests import session_folder
 from inbox_pipeline_tests.services.crowd import crowd
+from inbox_pipeline_tests.services.importing import imported
 
 pytestmark = pytest.mark.system
 
@@ -63,6 +66,29 @@ def test_an_import_with_cleanup_an_expired_attempt_and_a_sweep(pg_site: Site, ow
     session_folder(site.settings.inbox_path / "P" / "next", study=2)
     sweeps.sweep_all(site, 4e9)
     assert [id_ for report in sweeps.sweep_all(site, 4e9 + 2) for id_ in report.request_ids] == [2]
+
+
+def test_guards_an_undo_a_restoration_and_a_reading(pg_site: Site, owner: Account) -> None:
+    site = pg_site
+    before = imported(site, owner, session_folder(site.settings.inbox_path / "P" / "visit"))
+    with site.catalog.read() as connection:
+        surroundings = guards.look(site, connection)
+    assert {place.code for place in surroundings.places} == {"space_for_staging", "space_for_dagster"}
+    assert guards.reserves(site) == [site.settings.home]
+    now = dt.datetime.now(dt.UTC)
+    assert fixity.standing(site, now) == fixity.Standing(0, 0)
+    next(site.settings.archive_path.rglob("*.dcm")).with_name("stray.dcm").write_bytes(b"")
+    assert list(fixity.check_part(site, now).damaged) == ["INBOX_E00001"]
+    assert fixity.standing(site, now).damaged == 1
+    next(site.settings.archive_path.rglob("stray.dcm")).unlink()
+    assert undo.undo(site, owner, before["id"])["sessions"][0]["state"] == "WITHDRAWN"
+    assert fixity.check_part(site, now + dt.timedelta(days=1)).damaged == {}
+    undo.restore(site, owner, before["id"])
+    assert requests.request_json(site, before["id"], owner) == {
+        **before,
+        "timestamp": requests.request_json(site, before["id"], owner)["timestamp"],
+    }
+    assert verify(site).differences == []
 
 
 @pytest.mark.parametrize("scope", [None, "P"])

@@ -17,6 +17,7 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.steps import STEPS, run_step
 from inbox_pipeline.store.catalog.schema import audit
 from inbox_pipeline.web.api import LEDGER_MEMBERS
+from inbox_pipeline_tests.data_for_tests import session_folder
 
 URL = "/api/v1/requests"
 
@@ -160,6 +161,21 @@ def test_unknown_addresses_and_methods_are_problems_too(ada: Any) -> None:
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
 
 
+def test_an_undo_and_a_restoration(site: Site, ada: Any, admin: Any, stranger: Any) -> None:
+    folder = session_folder(site.settings.inbox_path / "P1" / "undone")
+    number = _file(ada, folder)
+    assert admin("POST", f"{URL}/{number}/undo").json()["code"] == "request_active"
+    _run(site, number)
+    assert stranger("POST", f"{URL}/{number}/undo").status_code == 401
+    answer = admin("POST", f"{URL}/{number}/undo")
+    assert (answer.status_code, answer.json()["sessions"][0]["state"]) == (200, "WITHDRAWN")
+    assert ada("GET", f"{URL}/{number}").json()["reason"] == "withdrawn"
+    assert admin("POST", f"{URL}/{number}/retry").status_code == 409
+    answer = admin("POST", f"{URL}/{number}/restore")
+    assert (answer.status_code, answer.json()["sentence"]) == (200, "1 session restored.")
+    assert ada("GET", f"{URL}/{number}").json()["outcome"] == "complete"
+
+
 def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -> None:
     described = stranger("GET", "/api/openapi.json").json()
     assert described["openapi"].startswith("3.")
@@ -171,6 +187,8 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("GET", "/api/v1/requests/{request_id}/ledger"),
         ("POST", "/api/v1/requests/{request_id}/cancel"),
         ("POST", "/api/v1/requests/{request_id}/retry"),
+        ("POST", "/api/v1/requests/{request_id}/undo"),
+        ("POST", "/api/v1/requests/{request_id}/restore"),
         ("POST", "/api/v1/plan"),
         ("POST", "/api/v1/scripts/check"),
         ("GET", "/api/v1/scripts/site/versions"),

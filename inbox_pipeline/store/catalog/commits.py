@@ -16,6 +16,7 @@ from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import insert_if_absent, now_seconds
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import (
+    RESTORING,
     instances,
     request_sessions,
     requests,
@@ -34,11 +35,15 @@ def archived_sessions(connection: Connection, project_id: str) -> Sequence[RowMa
 
 
 def label_exists(connection: Connection, project_id: str, label: str) -> bool:
-    """Return whether the project has an archived session of that label, or any project one of that accession id."""
+    """Return whether the project has an archived session of that label, or any project one of that accession id.
+
+    One that is being restored counts.
+    """
     key = label.casefold()
     here = (sessions.c.project_id == project_id) & (sessions.c.label_key == key)
     accession = sa.func.lower(sessions.c.accession) == key
-    query = sa.select(sessions.c.id).where(sessions.c.state == "ARCHIVED").where(here | accession).limit(1)
+    there = sessions.c.state.in_(("ARCHIVED", RESTORING))
+    query = sa.select(sessions.c.id).where(there).where(here | accession).limit(1)
     return connection.execute(query).first() is not None
 
 

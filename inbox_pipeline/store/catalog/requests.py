@@ -81,12 +81,6 @@ def update(connection: Connection, request_id: int, **values: Any) -> None:
     connection.execute(sa.update(requests).where(requests.c.id == request_id).values(row))
 
 
-def note_wait(connection: Connection, request_id: int, attempt: int, phase: str, reason: str) -> None:
-    """Note for what a request waits, if it is still Queued for that attempt."""
-    here = (requests.c.id == request_id) & (requests.c.attempt == attempt) & (requests.c.status == "Queued")
-    connection.execute(sa.update(requests).where(here).values(phase=phase, reason=reason, updated_at=utc_now()))
-
-
 def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     """Return a request's sessions in order, with `accession`, `path` and `timestamp` of those that exist."""
     query = (
@@ -96,6 +90,7 @@ def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMap
             sessions.c.state.label("session_state"),
             sessions.c.subject_label.label("session_subject"),
             sessions.c.prearchive_timestamp,
+            sessions.c.withdrawn_at,
             sessions.c.path.label("session_path"),
         )
         .join_from(request_sessions, sessions, isouter=True)

@@ -160,6 +160,7 @@ requests = sa.Table(
     sa.Column("reason", sa.String(64)),
     sa.Column("verdict", sa.Text),
     sa.Column("resolution", sa.Text),
+    sa.Column("before_undo", sa.JSON(none_as_null=True)),
     sa.Column("cancel_requested", sa.Boolean, nullable=False, default=False),
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
     sa.Column("lease_token", sa.String(32)),
@@ -175,7 +176,8 @@ requests = sa.Table(
 )
 """Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
 the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
-counts of what was proved of the committed files."""
+counts of what was proved of the committed files, `before_undo` how the request had ended before its sessions were
+withdrawn."""
 
 attempts = sa.Table(
     "attempts",
@@ -279,6 +281,9 @@ subjects = sa.Table(
     sa.UniqueConstraint("project_id", "label_key"),
 )
 
+WITHDRAWING, WITHDRAWN, RESTORING, DELETED = "WITHDRAWING", "WITHDRAWN", "RESTORING", "DELETED"
+"""States of a session that an undo has taken back: on its way to the trash, there, on its way back, gone for good."""
+
 sessions = sa.Table(
     "sessions",
     metadata,
@@ -303,6 +308,10 @@ sessions = sa.Table(
     sa.Column("request_id", sa.BigInteger),
     sa.Column("username", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("withdrawn_at", UtcDateTime),
+    sa.Column("state_before", sa.String(32)),
+    sa.Column("read_at", UtcDateTime),
+    sa.Column("damage", sa.JSON(none_as_null=True)),
     sa.Index(
         "uq_sessions_archived_label",
         "project_id",
@@ -312,8 +321,10 @@ sessions = sa.Table(
         postgresql_where=sa.text("state = 'ARCHIVED'"),
     ),
 )
-"""Archived sessions (`state` ARCHIVED) and prearchive sessions (any other state). `path` is relative to the archive or
-to the prearchive."""
+"""Archived sessions (`state` ARCHIVED), those that an undo has withdrawn, and prearchive sessions (any other state).
+
+`path` is relative to the archive, the trash or the prearchive; `state_before` is what a withdrawn session was; `damage`
+is what was found when the session was last read again, at `read_at`."""
 
 scans = sa.Table(
     "scans",

@@ -46,8 +46,9 @@ def next_number(connection: Connection, name: str) -> int:
 def newest_record(connection: Connection) -> dt.datetime | None:
     """Return the newest time among the last lines of the audit trail, from that on at which the clock was accepted."""
     accepted = int(get_value(connection, CLOCK_ACCEPTED, "0"))
-    last = sa.select(audit.c.at).where(audit.c.id >= accepted).order_by(audit.c.id.desc()).limit(LAST_LINES)
-    return max(connection.execute(last).scalars(), default=None)
+    last = sa.select(audit.c.at).where(audit.c.id >= accepted).order_by(audit.c.id.desc()).limit(LAST_LINES).subquery()
+    newest: dt.datetime | None = connection.execute(sa.select(sa.func.max(last.c.at))).scalar_one()
+    return newest
 
 
 def accept_clock(connection: Connection, actor: str) -> None:
