@@ -106,11 +106,10 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     """Run the steps up to `step` that are not done yet, and return what the last one says."""
     request_id = keeper.lease.request_id
     staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
-    keeper.check()
-    require(site, request_id)
     with storing():
         _take_over(site, staging)
     keeper.check()
+    require(site, request_id)
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
     done = row["steps_done"] if row else 0

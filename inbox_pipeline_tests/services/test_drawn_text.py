@@ -76,6 +76,22 @@ def test_text_of_one_frame_is_blanked_in_all(tmp_path: Path) -> None:
     assert_blanked(made, drawn, box)
 
 
+def test_text_is_found_in_a_file_that_looks_like_those_before_it(tmp_path: Path) -> None:
+    """What is remembered from file to file does not speak for the pixels of the next one."""
+    for number in range(1, 7):
+        dataset, _, _ = picture(text=NAME if number == 5 else " ", InstanceNumber=number)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.77{number}"
+        (tmp_path / "in").mkdir(exist_ok=True)
+        pydicom.dcmwrite(tmp_path / "in" / f"{number}.dcm", dataset)
+    new_secret(tmp_path / "s.key")
+    given = ["anonymize", str(tmp_path / "in"), str(tmp_path / "out"), "--secret-file", str(tmp_path / "s.key")]
+    CliRunner().invoke(main, [*given, "--report", str(tmp_path / "r.jsonl")])
+    rows = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
+    assert {row["source_path"] for row in rows if row["detail"]} == {"5.dcm"}
+    blanked = [d for d in map(pydicom.dcmread, (tmp_path / "out").rglob("*.dcm")) if "BurnedInAnnotation" in d]
+    assert [made.InstanceNumber for made in blanked] == [5]
+
+
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_text_is_found_in_other_encodings(tmp_path: Path, syntax: str) -> None:
     dataset, drawn, box = picture()
