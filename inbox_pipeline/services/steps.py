@@ -106,8 +106,6 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     """Run the steps up to `step` that are not done yet, and return what the last one says."""
     request_id = keeper.lease.request_id
     staging = Staging(site.settings.staging_path, request_id, keeper.lease.token)
-    keeper.check()
-    require(site, request_id)
     with storing():
         _take_over(site, staging)
     keeper.check()
@@ -118,8 +116,7 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     for number in range(done, STEPS.index(step) + 1):
         name = STEPS[number]
         keeper.check()
-        if number > done:
-            require(site, request_id)
+        require(site, request_id)
         _note(site, keeper, status=STATUS[name], phase=name)
         sentence = _RUN[name](site, keeper, staging)
         if name != STEPS[-1]:
