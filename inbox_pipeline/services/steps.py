@@ -117,8 +117,7 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
     for number in range(done, STEPS.index(step) + 1):
         name = STEPS[number]
         keeper.check()
-        if number > done:
-            require(site, request_id)
+        require(site, request_id)
         _note(site, keeper, status=STATUS[name], phase=name)
         sentence = _RUN[name](site, keeper, staging)
         if name != STEPS[-1]:
