@@ -208,18 +208,19 @@ class Siege:
 
     def _shoot(self, phase: str) -> None:
         """Kill the worker of a run, if one gets there one that is in that phase."""
-        while not (found := self._until(phase)):
+        while not any(self._kill(row) for row in self._until(phase)):
             self._keep_busy()
-        for row in found:
-            pid = int(str(row["lease_owner"]).split(":")[2])
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            while _lives(row):
-                time.sleep(LOOK_SECONDS)
-            self._count("a worker", [row])
-            return
+
+    def _kill(self, row: RowMapping) -> bool:
+        """Kill the worker of a run; False if it is gone already."""
+        try:
+            os.kill(int(str(row["lease_owner"]).split(":")[2]), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        while _lives(row):
+            time.sleep(LOOK_SECONDS)
+        self._count("a worker", [row])
+        return True
 
     def _until(self, phase: str) -> list[RowMapping]:
         deadline = time.monotonic() + AIM_SECONDS
