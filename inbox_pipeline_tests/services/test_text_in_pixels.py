@@ -83,7 +83,7 @@ def test_the_reader_finds_text_and_no_text() -> None:
     reader.cache_clear()
     dataset, pixels = image(size=256)
     assert look(dataset, reader()).boxes == ()
-    draw(pixels[0], "ANNE", 3)
+    draw(pixels[0], "ANNE", 1000, scale=3)
     dataset.PixelData = pixels.tobytes()
     seen = look(dataset, reader())
     assert len(seen.boxes) == 1

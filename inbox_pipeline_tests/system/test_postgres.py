@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from inbox_pipeline.services import fixity, guards, queue, requests, scripts, steps, sweeps, undo
 from inbox_pipeline.services.accounts import Account, create_user
-from inbox_pipeline.services.projects import create_project, set_project
+from inbox_pipeline.services.projects import create_project, set_project, set_site
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.services.verify import verify
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.system
 def pg_site(postgres_url: str, tmp_path: Path) -> Site:
     site = init_site(read_settings({"INBOX_PIPELINE_DATABASE_URL": postgres_url}, home=tmp_path / "home"))
     ensure_default_script(site)
+    set_site(site, "system", policy="none")
     create_project(site, "system", "P")
     return site
 
