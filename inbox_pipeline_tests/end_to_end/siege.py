@@ -1,7 +1,7 @@
 """A running `up` that imports many sessions while its processes are killed, and what must hold in the end.
 
-Belongs here: the sessions, the kills, the checks, for the test and for `benchmarks/run kill`. Does not belong here: how
-many.
+Belongs here: the sessions, the kills, the outages of a database server, the checks, for the tests and for
+`benchmarks/run kill`. Does not belong here: how many.
 
 A third of the kills come at any moment, the others wait, once the random time of progress is over, until a run is in an
 op or at a step of a commit that the seed names; what was interrupted is told by what the dead run left.
@@ -13,6 +13,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from collections import Counter
@@ -31,6 +32,8 @@ from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog import leases
 from inbox_pipeline.store.catalog.schema import instances, ledger, requests, session_locks
 from inbox_pipeline_tests.data_for_tests import ROOT, instance, save
+from inbox_pipeline_tests.packing import KINDS, folder_packed
+from inbox_pipeline_tests.postgres_for_tests import Postgres
 from inbox_pipeline_tests.server_for_tests import FAULTS, Server, file_request
 from inbox_pipeline_tests.services.states import phase_of
 
@@ -44,6 +47,8 @@ LOOK_SECONDS = 0.002
 SECONDS_PER_FILE = 0.04
 LEAST_WAITING = 4
 END_SECONDS = 900.0
+PACKED_EVERY = 4
+OUTAGE_SECONDS = (1.0, 10.0)
 COMMENTS = ("PatientComments", "StudyComments", "AdditionalPatientHistory", "RequestedProcedureComments")
 
 
@@ -59,7 +64,10 @@ class Sessions:
     files: int = 0
 
     def make(self, inbox: Path) -> list[tuple[Path, str]]:
-        """Make one more session; return its folders with their project. A third of them come in two parts."""
+        """Make one more session; return its folders with their project.
+
+        A third of the sessions come in two parts, a quarter in archive files.
+        """
         self.made += 1
         project = "MANUAL" if self.made % 3 == 0 else "AUTO"
         count = self.chance.randint(self.fewest, self.most)
@@ -71,7 +79,14 @@ class Sessions:
             copy = self._copy(self.models[(first + series) % len(self.models)], series, number)
             save(copy, folders[number % parts] / f"{number:04d}.dcm")
             self.files += 1
-        return [(folder, project) for folder in folders]
+        return [(self._packed(folder) if self.made % PACKED_EVERY == 0 else folder, project) for folder in folders]
+
+    def _packed(self, folder: Path) -> Path:
+        """Put a folder into an archive file instead, of one kind after the other."""
+        kind = KINDS[self.made // PACKED_EVERY % len(KINDS)]
+        packed = folder_packed(folder, folder.with_name(folder.name + kind))
+        shutil.rmtree(folder)
+        return packed
 
     def _copy(self, model: Any, series: int, number: int) -> Any:
         study = f"{ROOT}.9.{self.made}"
@@ -117,6 +132,7 @@ class Siege:
         sessions: makes what is imported.
         progress: least and most seconds of progress before a kill.
         tree_every: every kill of that number takes everything at once.
+        postgres: the server that has the catalog and Dagster's storage; None leaves them in SQLite.
     """
 
     folder: Path
@@ -124,6 +140,7 @@ class Siege:
     sessions: Sessions
     progress: tuple[float, float] = (2.0, 20.0)
     tree_every: int = 10
+    postgres: Postgres | None = None
     interrupted: Counter[str] = field(default_factory=Counter)
     killed: Counter[str] = field(default_factory=Counter)
     aims: list[str] = field(default_factory=list)
@@ -135,9 +152,10 @@ class Siege:
         path = ":".join([str(FAULTS), *filter(None, [os.environ.get("PYTHONPATH")])])
         faults = {"PYTHONPATH": path, "INBOX_TEST_FAULT": "armed", "INBOX_TEST_ARMOURY": str(self.armoury)}
         faults["INBOX_TEST_SLOWNESS"] = str(SECONDS_PER_FILE)
-        self.server = Server(self.folder / "home", self.folder / "up.log", **faults)
+        database = {"INBOX_PIPELINE_DATABASE_URL": self.postgres.new_database("siege")} if self.postgres else {}
+        self.server = Server(self.folder / "home", self.folder / "up.log", **faults, **database)
         self.server.start()
-        self.site = open_site(read_settings({}, home=self.folder / "home"))
+        self.site = open_site(read_settings(database, home=self.folder / "home"))
         for project, code in PROJECTS.items():
             self.server.command("project", "create", project, "--if-missing")
             self.server.command("project", "set", project, "--prearchive-code", code)
@@ -171,6 +189,15 @@ class Siege:
             self._arm(aim)
         else:
             self._shoot(aim)
+
+    def outage(self) -> None:
+        """Let the work go on for a while, then stop the database server for some seconds."""
+        assert self.postgres is not None
+        self._progress(self.chance.uniform(*self.progress))
+        self.postgres.stop()
+        time.sleep(self.chance.uniform(*OUTAGE_SECONDS))
+        self.postgres.start()
+        self.killed["the database"] += 1
 
     def _aim(self) -> str:
         """Draw what to interrupt, "" for whatever it is: all of it once before any of it again."""
@@ -273,7 +300,7 @@ class Siege:
             "instances": len(held),
             "instances_twice": len(held) - len(set(held)),
             "arrived_without_an_instance": len(arrived) - len(held),
-            "sources_gone_unproven": sum(1 for row in files if _is_there(row) == _may_go(row)),
+            "sources_left_or_gone_wrongly": _wrongly_there_or_gone(files),
             "differences": [f"{each.kind} {each.tree}" for each in verification.differences],
             "files_verified": verification.files,
             "left_in_staging": len(list(self.site.settings.staging_path.iterdir())),
@@ -300,8 +327,23 @@ def _by_reason(files: list[RowMapping]) -> Counter[tuple[str, str]]:
     return Counter((row["disposition"], row["reason"]) for row in files)
 
 
+def _wrongly_there_or_gone(files: list[RowMapping]) -> int:
+    """Return how many sources are there although they are archived, or gone although they are not.
+
+    An archive file is there until all that it holds may go.
+    """
+    staying = {row["folder"] for row in files if not _may_go(row)}
+    wrong = [_is_there(row) == (row["folder"] not in staying if _is_packed(row) else _may_go(row)) for row in files]
+    return sum(wrong)
+
+
+def _is_packed(row: RowMapping) -> bool:
+    return os.fsdecode(row["folder"]).endswith(KINDS)
+
+
 def _is_there(row: RowMapping) -> bool:
-    return Path(os.fsdecode(row["folder"] + b"/" + row["source_path"])).exists()
+    inside = b"" if _is_packed(row) else b"/" + row["source_path"]
+    return Path(os.fsdecode(row["folder"] + inside)).exists()
 
 
 def _may_go(row: RowMapping) -> bool:
@@ -312,18 +354,29 @@ def _may_go(row: RowMapping) -> bool:
 def judge(figures: dict[str, Any]) -> None:
     """Fail unless nothing was lost, nothing came twice and nothing was left behind."""
     assert "failed" not in figures["requests"], json.dumps(figures, indent=2)
-    wrong = ("instances_twice", "arrived_without_an_instance", "sources_gone_unproven", "left_in_staging", "locks_held")
+    wrong = (
+        "instances_twice",
+        "arrived_without_an_instance",
+        "sources_left_or_gone_wrongly",
+        "left_in_staging",
+        "locks_held",
+    )
     assert {name: figures[name] for name in wrong} == dict.fromkeys(wrong, 0), json.dumps(figures, indent=2)
-    assert figures["differences"] == []
-    assert figures["ledger_rows"] == figures["sources"]
+    assert figures["differences"] == [], json.dumps(figures, indent=2)
+    assert figures["ledger_rows"] == figures["sources"], json.dumps(figures, indent=2)
 
 
-def besiege(siege: Siege, kills: int, sessions: int) -> dict[str, Any]:
-    """Kill so many times while that many sessions, or more if need be, are imported; return the figures."""
+def besiege(siege: Siege, kills: int, sessions: int, outages: int = 0) -> dict[str, Any]:
+    """Kill so many times while that many sessions, or more if need be, are imported; return the figures.
+
+    Between the kills, at equal distances, the database server is stopped and started `outages` times.
+    """
     try:
         siege.feed(sessions)
         for number in range(kills):
             siege.strike(number)
+            if number * outages // kills < (number + 1) * outages // kills:
+                siege.outage()
         siege.finish()
     finally:
         siege.server.stop()
