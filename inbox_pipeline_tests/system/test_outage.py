@@ -1,4 +1,4 @@
-"""A few outages of `benchmarks/run kill --outages`: the database server stops and starts while sessions are imported."""
+"""A few outages of `benchmarks/run kill --outages`: the database server stops and starts during imports."""
 
 from __future__ import annotations
 
