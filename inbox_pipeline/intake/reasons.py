@@ -150,6 +150,12 @@ REFUSALS = [
         403,
         ("forbidden", "You may not do that.", "Ask the project's owner or an administrator."),
         (
+            "prearchive_denied",
+            "There is no such project, or you may not work in its prearchive.",
+            "Ask the project's owner to make you a member.",
+        ),
+        ("session_locked", "Somebody is working on that session already.", "Wait until that has ended."),
+        (
             "prevent_anon_denied",
             "Only the project's owner and administrators may import without anonymization.",
             "Leave prevent_anon out, or ask the project's owner.",
@@ -168,6 +174,7 @@ REFUSALS = [
     *_refusals(
         404,
         ("request_not_found", "There is no such import request.", "Check the number; you see your own requests only."),
+        ("prearchive_session_not_found", "There is no such prearchive session.", "List /data/prearchive/projects."),
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
         ("user_not_found", "There is no such user.", "Check the name."),
@@ -216,6 +223,12 @@ REFUSALS = [
             "Undo the request that made that one first.",
         ),
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
+        ("archive_again", "The request was to archive a prearchive session.", "Archive that session again."),
+        (
+            "session_state",
+            "That cannot be done to a session in state {state}.",
+            "Rebuild the session, or delete it.",
+        ),
     ),
     *_refusals(
         413,
@@ -271,6 +284,53 @@ REQUEST_ENDINGS = _rows(
     ),
     ("storage_failed", "The storage did not accept the files ({error}).", "Check disk space and rights, then retry."),
     ("commit_lost", "A staged session vanished before its commit.", "Check who else writes to the staging folder."),
+    (
+        "session_exists",
+        "The project has a session of that label already.",
+        "Choose another label, or say overwrite=append.",
+    ),
+    (
+        "study_differs",
+        "The session of that label is of another study.",
+        "Choose another label.",
+    ),
+    (
+        "subject_differs",
+        "The session of that label is of another subject.",
+        "Choose another label, or that subject.",
+    ),
+    (
+        "patient_conflict",
+        "The session of that label is of another patient.",
+        "Choose another label.",
+    ),
+    (
+        "session_damaged",
+        "The archived session of that label is not what the catalog says.",
+        "Run `inbox-pipeline verify`, mend it, then archive this one.",
+    ),
+    (
+        "files_exist",
+        "The session of that label has some of the files already.",
+        "Say overwrite_files=true or overwrite=delete to replace them.",
+    ),
+    ("prearchive_gone", "The prearchive session is gone.", "Import its files again."),
+    (
+        "prearchive_changed",
+        "Files of the prearchive session are not what the catalog says.",
+        "Run `inbox-pipeline verify`; delete the session and import its files again.",
+    ),
+    (
+        "labels_fixed",
+        "A script made other values from the labels under which the session was imported.",
+        "Archive it under those labels, or import its files again under the new ones.",
+    ),
+    (
+        "script_failed",
+        "The project's script stopped at a file of the session.",
+        "Correct the script, rebuild, archive.",
+    ),
+    ("nothing_left", "The project's script drops every file of the session.", "Correct the script, rebuild, archive."),
     ("internal_error", "An unexpected fault of kind {error} stopped the work.", "Report it with the request's number."),
 )
 

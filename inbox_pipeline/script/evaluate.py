@@ -4,8 +4,8 @@ Belongs here: order, variables, conditions, what each statement does. Does not b
 Statements and values are made into Python functions once, when the script is compiled; an application calls these.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -91,6 +91,10 @@ class Program6:
     def steps(self) -> tuple[Step, ...]:
         """The statements, ready to be carried out."""
         return _steps(self.source, self.statements)
+
+    def with_only(self, kept: Container[object]) -> "Program6":
+        """The program without statements that are not `kept`."""
+        return replace(self, statements=tuple(each for each in self.statements if each in kept))
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError, Rejected."""

@@ -87,7 +87,7 @@ def _looked_at(statement: Statement) -> Iterator[int | None]:
             yield from _read(value)
         case nodes.If(branches):
             for condition, body in branches:
-                for operand in _operands(condition):
+                for operand in operands(condition):
                     yield from _read(operand)
                 for inner in body:
                     yield from _looked_at(inner)
@@ -95,7 +95,8 @@ def _looked_at(statement: Statement) -> Iterator[int | None]:
             yield None
 
 
-def _operands(condition: nodes.Condition | None) -> tuple[nodes.Value, ...]:
+def operands(condition: nodes.Condition | None) -> tuple[nodes.Value, ...]:
+    """The values that a condition looks at."""
     if condition is None:
         return ()
     return (condition,) if isinstance(condition, nodes.Call) else (condition.left, condition.right)

@@ -6,7 +6,7 @@ Does not belong here: grammar, evaluation.
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from inbox_pipeline.script.legacy import program as program42
 from inbox_pipeline.script.levels import Root
 from inbox_pipeline.script.lookup import parse_lookup
 from inbox_pipeline.script.reach import looks_at, may_assign
+from inbox_pipeline.script.relabel import label_statements
 from inbox_pipeline.script.source import Source
 
 _DIFFERING = re.compile(r"newUID|getURL", re.IGNORECASE)
@@ -85,6 +86,16 @@ class Script:
     def may_assign(self, tag: int) -> bool:
         """Whether the script may replace the value of a public element with that tag; told from its text alone."""
         return may_assign(self._program.statements, tag)
+
+    def relabelling(self, labels: Collection[str]) -> "Script | None":
+        """The part of the script that is run again when labels change; None if there is no telling.
+
+        `labels` are the names of the variables that hold them. It may be a script without any effect.
+        """
+        statements = label_statements(self._program.statements, labels)
+        if statements is None:
+            return None
+        return Script(self.text, self._program.with_only(statements), self._services)
 
     @cached_property
     def repeats(self) -> bool:

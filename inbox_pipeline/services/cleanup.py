@@ -24,7 +24,7 @@ from inbox_pipeline.store.inbox_archive import InboxArchive
 BATCH = 200
 
 
-def clean_up(site: Site, lease: Lease, check: Callable[[], None]) -> str:
+def clean_up(site: Site, lease: Lease, check: Callable[[], None], of: int | None = None) -> str:
     """Delete the sources whose archived bytes are proven, and return the request's cleanup state.
 
     A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
@@ -32,18 +32,24 @@ def clean_up(site: Site, lease: Lease, check: Callable[[], None]) -> str:
     archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted, or
     the requested folder was taken away. An archive file goes as a whole, or stays.
 
+    Args:
+        site: the site.
+        lease: the lease on the request at work.
+        check: called between files; raises when the work must stop.
+        of: the request whose sources are meant, if it is another one.
+
     Raises:
         Unavailable: `lock_busy`, a session is not at its place while another request adds to it.
         LeaseLost: another attempt has taken over.
     """
-    request_id = lease.request_id
+    request_id = lease.request_id if of is None else of
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
         rows = ledger.deletable(connection, request_id)
         counts = ledger.counts(connection, request_id)
     if request is None or not request["cleanup"]:
         return "off"
-    proven = _proven_digests(site, lease, rows, check)
+    proven = _proven_digests(site, lease, request_id, rows, check)
     provable = [row for row in rows if row["source_sha256"] in proven]
     left = _delete_from(site, request["source_path"], provable, sum(counts.values()), check)
     if any(disposition == "prearchived" for disposition, _ in counts):
@@ -51,7 +57,9 @@ def clean_up(site: Site, lease: Lease, check: Callable[[], None]) -> str:
     return "partial" if left or any(row["source_sha256"] not in proven for row in rows) else "done"
 
 
-def _proven_digests(site: Site, lease: Lease, rows: Sequence[RowMapping], check: Callable[[], None]) -> set[str]:
+def _proven_digests(
+    site: Site, lease: Lease, request_id: int, rows: Sequence[RowMapping], check: Callable[[], None]
+) -> set[str]:
     """Return the source digests whose archived file was read again and matches.
 
     A session may be between the two renames of another request's commit (docs/durability.md, `away`), for as long as
@@ -63,7 +71,7 @@ def _proven_digests(site: Site, lease: Lease, rows: Sequence[RowMapping], check:
     if not unproven:
         return proven
     with site.catalog.read() as connection:
-        plans = requests.planned_sessions(connection, lease.request_id)
+        plans = requests.planned_sessions(connection, request_id)
     for plan in plans:
         of_session = [row for row in unproven if row["session_number"] == plan["number"]]
         if of_session:

@@ -27,6 +27,7 @@ from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.services import generation
 from inbox_pipeline.services.commit_rows import write_rows
 from inbox_pipeline.services.destination import Destination, destination_of
+from inbox_pipeline.services.from_prearchive import hand_over, is_review, refuse_conflict
 from inbox_pipeline.services.generation import Joining
 from inbox_pipeline.services.intent import Intent, recorded
 from inbox_pipeline.services.label_lock import wait_for_label
@@ -125,6 +126,9 @@ def _leave_out(site: Site, request_id: int, plan: RowMapping) -> None:
         else:
             ended = {"state": "EMPTY", "reason": "no_files"}
         requests.update_session(connection, request_id, number, **ended)
+        request = requests.get(connection, request_id)
+        if request is not None and is_review(request):
+            hand_over(connection, request, session)
         commits.release_lock(connection, plan["project_id"], plan["session_label"], request_id)
 
 
@@ -149,7 +153,7 @@ def _build(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows: S
     """Complete what will appear and make it durable.
 
     Raises:
-        Rejected: `commit_lost`.
+        Rejected: `commit_lost`; what keeps a prearchive session out of the archive.
     """
     with site.catalog.read() as connection:
         request = requests.get(connection, lease.request_id)
@@ -158,9 +162,11 @@ def _build(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows: S
         destination = destination_of(site, connection, request, plan, rows)
         members = merges.members(connection, destination.into["id"]) if destination.into else []
     _require_staged(staging, plan["number"], rows)
-    if destination.into is None:
+    joining = generation.join(members, rows, replaces=destination.replaces) if destination.into else None
+    if is_review(request):
+        refuse_conflict(destination.reason, joining, replaces=destination.replaces)
+    if destination.into is None or joining is None:
         return Built(destination, _complete_tree(staging, plan["number"], rows))
-    joining = generation.join(members, rows, replaces=destination.replaces)
     if not joining.joined:
         return Built(destination, "", joining)
     current = site.settings.archive_path / destination.into["path"]

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.dicom.sop_classes import scan_type, session_type
 from inbox_pipeline.intake.sessions import ARCHIVE
+from inbox_pipeline.services.from_prearchive import hand_over, is_review
 from inbox_pipeline.services.intent import Intent
 from inbox_pipeline.services.lease import lost
 from inbox_pipeline.store import archive
@@ -42,6 +43,8 @@ def write_rows(connection: Connection, lease: Lease, number: int, intent: Intent
     ledger.update_rows(connection, [_committed(row, disposition, reason, intent, session_id) for row in rows])
     state = "ARCHIVED" if archived else plan["state"]
     requests.update_session(connection, lease.request_id, number, session_id=session_id, state=state)
+    if is_review(request):
+        hand_over(connection, request, {"id": session_id})
     commits.release_lock(connection, plan["project_id"], plan["session_label"], lease.request_id)
     leases.count_durable(connection, lease, 1)
 

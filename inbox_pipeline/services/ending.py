@@ -10,12 +10,14 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.prearchive import READY, state_after
 from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
 from inbox_pipeline.services.guards import CODES
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.store.catalog import commits, leases, ledger, requests
+from inbox_pipeline.store.catalog import commits, leases, ledger, prearchive, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
+from inbox_pipeline.store.catalog.schema import DELETED
 
 WORKER_DIED = "lease_expired"
 FRUITLESS_LIMIT = 3
@@ -61,6 +63,8 @@ def end_request(
         row = requests.get(connection, request_id)
         cleanup = "partial" if row and row["cleanup"] else "off"
         ledger.close_pending(connection, request_id, CLOSED_BY.get(stop[0], "request_failed"))
+        if row is not None and row["prearchive_session_id"]:
+            _return_session(connection, row["prearchive_session_id"], stop[0])
     planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
     made = [s for s in planned if s["session_id"] is not None]
     ended = [s for s in planned if s["session_id"] is not None or s["state"] == "ERROR"]
@@ -86,6 +90,14 @@ def end_request(
         connection, "system", "request.end", str(request_id), outcome=verdict.outcome, reason=verdict.reason
     )
     return verdict
+
+
+def _return_session(connection: Connection, session_id: int, code: str) -> None:
+    """Show in the state of a prearchive session why it was not archived, unless it was after all."""
+    session = prearchive.get(connection, session_id)
+    if session is not None and session["state"] != DELETED:
+        state, reason = state_after(code, session["state_before"] or READY)
+        prearchive.change(connection, session, state=state, reason=reason or session["reason"], state_before=None)
 
 
 def give_back(connection: Connection, request_id: int, reason: str, stop: tuple[str, dict[str, Any]]) -> str:

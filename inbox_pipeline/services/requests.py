@@ -144,7 +144,7 @@ def retry(site: Site, account: Account, request_id: int) -> None:
     """Queue another attempt for the files that a finished request did not archive.
 
     Raises:
-        Rejected: `request_not_found`, `request_active`, `nothing_to_retry` or `request_withdrawn`.
+        Rejected: `request_not_found`, `request_active`, `nothing_to_retry`, `archive_again` or `request_withdrawn`.
     """
     with site.catalog.write() as connection:
         row = _visible(connection, request_id, account)
@@ -152,6 +152,8 @@ def retry(site: Site, account: Account, request_id: int) -> None:
             raise refusal("request_active")
         if row["outcome"] == "complete":
             raise refusal("nothing_to_retry")
+        if row["prearchive_session_id"]:
+            raise refusal("archive_again")
         if row["reason"] == withdrawals.REASON:
             raise refusal("request_withdrawn")
         reopen(connection, row)

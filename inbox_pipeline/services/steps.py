@@ -19,6 +19,7 @@ from sqlalchemy.engine import RowMapping
 from inbox_pipeline.errors import Cancelled, InboxError, LeaseLost, Rejected, Unavailable
 from inbox_pipeline.intake.reasons import ending
 from inbox_pipeline.intake.verdict import plural
+from inbox_pipeline.services import from_prearchive
 from inbox_pipeline.services.accounts import get_account, is_owner, may_edit
 from inbox_pipeline.services.anonymize import anonymize
 from inbox_pipeline.services.care import Care
@@ -26,6 +27,7 @@ from inbox_pipeline.services.checks import Result, run_checks
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.commit import commit_sessions, settle_intents
 from inbox_pipeline.services.ending import UNCOUNTED, end_request, give_back, reached
+from inbox_pipeline.services.from_prearchive import is_review
 from inbox_pipeline.services.guards import recorded, require
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
@@ -118,7 +120,8 @@ def _advance(site: Site, keeper: Keeper, step: str) -> str:
         keeper.check()
         require(site, request_id)
         _note(site, keeper, status=STATUS[name], phase=name)
-        sentence = _RUN[name](site, keeper, staging)
+        run = _REVIEW if row is not None and is_review(row) else _IMPORT
+        sentence = run[name](site, keeper, staging)
         if name != STEPS[-1]:
             _note(site, keeper, steps_done=number + 1)
     return sentence
@@ -196,17 +199,21 @@ def _anonymize(site: Site, keeper: Keeper, staging: Staging) -> str:
 
 
 def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
-    request_id = keeper.lease.request_id
     commit_sessions(site, keeper.lease, staging, keeper.check)
     _note(site, keeper, status="Processed", phase="cleanup")
     _prove(site, keeper, staging)
     cleanup = clean_up(site, keeper.lease, _lease_only(keeper))
+    return _ended_well(site, keeper, staging, cleanup)
+
+
+def _ended_well(site: Site, keeper: Keeper, staging: Staging, cleanup: str) -> str:
+    """Empty staging, and give the request its verdict, whose sentence is returned."""
     with storing():
         staging.remove()
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=len(STEPS)):
-            raise lost(request_id)
-        return end_request(connection, request_id, None, cleanup).sentence
+            raise lost(keeper.lease.request_id)
+        return end_request(connection, keeper.lease.request_id, None, cleanup).sentence
 
 
 def _prove(site: Site, keeper: Keeper, staging: Staging) -> None:
@@ -219,11 +226,43 @@ def _prove(site: Site, keeper: Keeper, staging: Staging) -> None:
         _note(site, keeper, checks=checks)
 
 
-_RUN: dict[str, Callable[[Site, Keeper, Staging], str]] = {
+def _scan_review(site: Site, keeper: Keeper, _staging: Staging) -> str:
+    require_rights(site, keeper.lease.request_id)
+    from_prearchive.scan(site, keeper.lease, keeper.check)
+    totals = reached(site, keeper.lease.request_id)
+    return f"The prearchive session has {sum(totals.values()):,} files."
+
+
+def _validate_review(site: Site, keeper: Keeper, _staging: Staging) -> str:
+    from_prearchive.validate(site, keeper.lease)
+    return "The session goes to the archive as a whole."
+
+
+def _anonymize_review(site: Site, keeper: Keeper, staging: Staging) -> str:
+    from_prearchive.anonymize(site, keeper.lease, staging, keeper.check)
+    files = reached(site, keeper.lease.request_id).get("pending", 0)
+    return f"{files:,} files staged."
+
+
+def _archive_review(site: Site, keeper: Keeper, staging: Staging) -> str:
+    commit_sessions(site, keeper.lease, staging, keeper.check)
+    _note(site, keeper, status="Processed", phase="cleanup")
+    from_prearchive.settle(site, keeper.lease, _lease_only(keeper))
+    return _ended_well(site, keeper, staging, "off")
+
+
+Step = Callable[[Site, Keeper, Staging], str]
+_IMPORT: dict[str, Step] = {
     "scan": _scan,
     "validate": _validate,
     "anonymize": _anonymize,
     "archive": _archive,
+}
+_REVIEW: dict[str, Step] = {
+    "scan": _scan_review,
+    "validate": _validate_review,
+    "anonymize": _anonymize_review,
+    "archive": _archive_review,
 }
 
 
@@ -249,6 +288,10 @@ def _stop(site: Site, keeper: Keeper, code: str, fields: dict[str, Any]) -> None
     """End the request early: settle open commits, empty staging, write the verdict."""
     staging = Staging(site.settings.staging_path, keeper.lease.request_id, keeper.lease.token)
     settle_intents(site, keeper.lease, staging, finish=code == "cancelled")
+    with site.catalog.read() as connection:
+        row = requests.get(connection, keeper.lease.request_id)
+    if row is not None and is_review(row):
+        from_prearchive.settle(site, keeper.lease, _lease_only(keeper))
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=0):
             raise lost(keeper.lease.request_id)

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
+from inbox_pipeline.intake.prearchive import LOCKED
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.intake.verdict import judge, plural
 from inbox_pipeline.services.accounts import Account, is_owner
@@ -159,6 +160,8 @@ def _refuse_restore(site: Site, connection: Connection, gone: Sequence[RowMappin
 def _refuse_busy(connection: Connection, session: RowMapping, target: str) -> None:
     """Refuse a session whose label a live commit has locked; the lock is only looked at."""
     request_id, label = session["request_id"], session["label"]
+    if session["state"] in LOCKED:
+        raise refusal("session_busy")
     free = commits.take_lock(connection, session["project_id"], label, request_id)
     if not free or withdrawals.is_intended(connection, session, target):
         raise refusal("session_busy")

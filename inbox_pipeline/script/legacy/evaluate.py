@@ -3,9 +3,9 @@
 Belongs here: the model of dicomedit specification 7.2. Does not belong here: grammar.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote_plus
 
 from inbox_pipeline.script import nodes, texts
@@ -64,6 +64,10 @@ class Program42:
     def advice(self) -> tuple[Advice, ...]:
         """What there is to say about the script beyond errors."""
         return Linter42(self.source, self.statements).advice
+
+    def with_only(self, kept: Container[object]) -> "Program42":
+        """The program without statements that are not `kept`."""
+        return replace(self, statements=tuple(each for each in self.statements if each in kept))
 
     def run(self, context: Context, variables: Mapping[str, str]) -> None:
         """Edit the data set of a context. Raises RunError."""

@@ -49,8 +49,8 @@ def get(connection: Connection, request_id: int) -> RowMapping | None:
 
 
 def listing(connection: Connection, username: str | None, active: bool) -> Sequence[RowMapping]:
-    """Return the requests of a user (of everybody when None), oldest first."""
-    query = sa.select(requests).order_by(requests.c.id)
+    """Return the imports that a user (anybody when None) has asked for, oldest first."""
+    query = sa.select(requests).where(requests.c.prearchive_session_id.is_(None)).order_by(requests.c.id)
     if username is not None:
         query = query.where(requests.c.username == username)
     if active:
@@ -60,7 +60,8 @@ def listing(connection: Connection, username: str | None, active: bool) -> Seque
 
 def active(connection: Connection) -> Sequence[RowMapping]:
     """Return every request that has not ended, oldest first."""
-    return listing(connection, None, active=True)
+    query = sa.select(requests).where(requests.c.status.not_in(FINAL)).order_by(requests.c.id)
+    return connection.execute(query).mappings().all()
 
 
 def active_of(connection: Connection, same_key: str) -> int | None:

@@ -173,8 +173,11 @@ requests = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("queued_at", sa.Float, nullable=False),
     sa.Column("finished_at", UtcDateTime),
+    sa.Column("prearchive_session_id", sa.BigInteger),
 )
-"""Import requests. `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
+"""Import requests, and those that archive a prearchive session, `prearchive_session_id`.
+
+ `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
 the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
 counts of what was proved of the committed files, `before_undo` how the request had ended before its sessions were
 withdrawn."""

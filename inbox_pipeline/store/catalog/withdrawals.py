@@ -21,6 +21,7 @@ from inbox_pipeline.store.catalog.schema import (
     WITHDRAWN,
     ledger,
     request_sessions,
+    requests,
     sessions,
 )
 
@@ -39,9 +40,11 @@ def sessions_of(connection: Connection, request_id: int) -> Sequence[RowMapping]
 
 
 def is_shared(connection: Connection, session: RowMapping) -> bool:
-    """Return whether files of another request have gone into a session, or were found there already."""
+    """Return whether files of another import have gone into a session, or were found there already."""
     others = (request_sessions.c.session_id == session["id"]) & (request_sessions.c.request_id != session["request_id"])
-    return connection.execute(sa.select(request_sessions.c.number).where(others).limit(1)).first() is not None
+    query = sa.select(request_sessions.c.number).join(requests, requests.c.id == request_sessions.c.request_id)
+    imports = requests.c.prearchive_session_id.is_(None)
+    return connection.execute(query.where(others, imports).limit(1)).first() is not None
 
 
 def is_intended(connection: Connection, session: RowMapping, target: str) -> bool:
@@ -69,7 +72,7 @@ def moving(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(sa.select(sessions).where(here).order_by(sessions.c.id)).mappings().all()
 
 
-def begin_withdrawal(connection: Connection, session: RowMapping, moment: dt.datetime) -> bool:
+def begin_withdrawal(connection: Connection, session: RowMapping, moment: dt.datetime, reason: str = REASON) -> bool:
     """Take a session out of sight, and its files out of the ledger's count of what has arrived.
 
     Returns whether the session was still as it is given.
@@ -78,7 +81,7 @@ def begin_withdrawal(connection: Connection, session: RowMapping, moment: dt.dat
     if not change(connection, session, session["state"], **values):
         return False
     files = (ledger.c.session_id == session["id"]) & ledger.c.disposition.in_(COMMITTED)
-    connection.execute(sa.update(ledger).where(files).values(disposition="rejected", reason=REASON))
+    connection.execute(sa.update(ledger).where(files).values(disposition="rejected", reason=reason))
     return True
 
 

@@ -1,0 +1,34 @@
+"""The prearchive's states: which operation is open in which, and where a failed one leads (contract sections 4.1, 4.4).
+
+Belongs here: pure decisions. Does not belong here: rows (`store/catalog/prearchive.py`), the work (`services`).
+"""
+
+from __future__ import annotations
+
+READY, CONFLICT, ERROR = "READY", "CONFLICT", "ERROR"
+QUEUED_ARCHIVING, ARCHIVING = "QUEUED_ARCHIVING", "ARCHIVING"
+LOCKED = frozenset({QUEUED_ARCHIVING, ARCHIVING})
+"""States in which nothing else may be done to a session."""
+
+CONFLICTS = frozenset(
+    {"session_exists", "study_differs", "subject_differs", "patient_conflict", "session_damaged", "files_exist"}
+)
+"""Reasons that a reviewer can do something about: HTTP 409, where XNAT answers 500."""
+
+_OPEN = {
+    "archive": frozenset({READY, CONFLICT}),
+    "delete": frozenset({READY, CONFLICT, ERROR}),
+    "rebuild": frozenset({READY, CONFLICT, ERROR}),
+}
+
+
+def is_open(operation: str, state: str) -> bool:
+    """Return whether an operation (`archive`, `delete`, `rebuild`) may begin in a state."""
+    return state in _OPEN[operation]
+
+
+def state_after(code: str, before: str) -> tuple[str, str | None]:
+    """Return the state and reason of a session whose archiving has ended for a reason; `before` is what it was."""
+    if code == "cancelled":
+        return before, None
+    return (CONFLICT if code in CONFLICTS else ERROR), code

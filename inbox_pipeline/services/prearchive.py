@@ -1,0 +1,218 @@
+"""Prearchive sessions as people see and handle them: list, archive, delete, check again (contract section 4).
+
+Belongs here: who may do what in which state, and what is asked for. Does not belong here: the states
+(`intake/prearchive.py`), the work of archiving (`from_prearchive.py`), HTTP.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.intake.labels import is_legal
+from inbox_pipeline.intake.prearchive import ERROR, LOCKED, QUEUED_ARCHIVING, READY, is_open
+from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services.accounts import Account, may_edit, may_read
+from inbox_pipeline.services.ending import end_request
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.undo import finish
+from inbox_pipeline.services.verify import Verification, compare_session
+from inbox_pipeline.store.catalog import prearchive, projects, requests, withdrawals
+from inbox_pipeline.store.catalog import site as site_store
+
+DELETED_IN_REVIEW = "deleted_in_review"
+READY_REASON = "ready_for_review"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a prearchive session is, as its address says: project, timestamp folder, session folder."""
+
+    project_id: str
+    timestamp: str
+    label: str
+
+    @classmethod
+    def of(cls, session: RowMapping) -> Place:
+        """Return the place of a session."""
+        return cls(session["project_id"], session["prearchive_timestamp"], session["label"])
+
+    @property
+    def uri(self) -> str:
+        """The session's address, without the prefix `/data`."""
+        return f"/prearchive/projects/{self.project_id}/{self.timestamp}/{self.label}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a session is to be archived: other labels than it has, and what may happen to a session that is there.
+
+    `parameters` are those of the query that count (`overwrite`, `overwrite_files`).
+    """
+
+    project_id: str | None = None
+    subject_label: str | None = None
+    session_label: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def sessions(site: Site, account: Account, project_ids: Sequence[str] | None = None) -> list[RowMapping]:
+    """Return the prearchive sessions of the projects that are named, or of all that the account may edit.
+
+    Raises:
+        Rejected: `prearchive_denied`, when a named project is not one that the account may read.
+    """
+    if project_ids is not None and not all(may_read(site, account, each) for each in project_ids):
+        raise refusal("prearchive_denied")
+    with site.catalog.read() as connection:
+        rows = prearchive.waiting(connection, None if project_ids is None else _known(connection, project_ids))
+    if project_ids is not None:
+        return list(rows)
+    allowed = {each: may_edit(site, account, each) for each in {row["project_id"] for row in rows}}
+    return [row for row in rows if allowed[row["project_id"]]]
+
+
+def _known(connection: Connection, project_ids: Sequence[str]) -> list[str]:
+    found = [projects.get_project(connection, each) for each in project_ids]
+    return [str(project["id"]) for project in found if project is not None]
+
+
+def session(site: Site, account: Account, place: Place) -> RowMapping:
+    """Return a prearchive session.
+
+    Raises:
+        Rejected: `prearchive_denied` without the right to edit its project, `prearchive_session_not_found`.
+    """
+    with site.catalog.read() as connection:
+        return _found(site, connection, account, place)
+
+
+def _found(site: Site, connection: Connection, account: Account, place: Place) -> RowMapping:
+    project = projects.get_project(connection, place.project_id)
+    if project is None or not may_edit(site, account, project["id"]):
+        raise refusal("prearchive_denied")
+    found = prearchive.find(connection, project["id"], place.timestamp, place.label)
+    if found is None:
+        raise refusal("prearchive_session_not_found")
+    return found
+
+
+def archive(site: Site, account: Account, place: Place, wish: Wish) -> int:
+    """Ask for the archiving of a session, and return the number of the request that does it.
+
+    Raises:
+        Rejected: as `session`; `session_locked`, `session_state`, `project_denied`, `subject_label_illegal`,
+            `session_label_illegal`; nothing was changed.
+    """
+    _refuse_labels(wish)
+    with site.catalog.write() as connection:
+        found = _found(site, connection, account, place)
+        _require_open(connection, found, "archive")
+        project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
+        values = _request(site, account, found, wish, project_id)
+        if not prearchive.change(connection, found, state=QUEUED_ARCHIVING, state_before=found["state"]):
+            raise refusal("session_locked")
+        request_id = requests.insert(connection, values)
+        detail = {"request": request_id, "project": project_id}
+        site_store.record(connection, account.login, "prearchive.archive", place.uri, **detail)
+    return request_id
+
+
+def _refuse_labels(wish: Wish) -> None:
+    for label, code in ((wish.subject_label, "subject_label_illegal"), (wish.session_label, "session_label_illegal")):
+        if label is not None and not is_legal(label):
+            raise refusal(code)
+
+
+def _require_open(connection: Connection, found: RowMapping, operation: str) -> None:
+    """Refuse what may not be done to a session in its state, or while the request that made it is at work."""
+    if found["state"] in LOCKED:
+        raise refusal("session_locked")
+    if not is_open(operation, found["state"]):
+        raise refusal("session_state", state=found["state"])
+    maker = requests.get(connection, found["request_id"])
+    if maker is not None and maker["status"] not in requests.FINAL:
+        raise refusal("session_locked")
+
+
+def _destination(site: Site, connection: Connection, account: Account, project_id: str) -> str:
+    project = projects.get_project(connection, project_id)
+    if project is None or not may_edit(site, account, project["id"]):
+        raise refusal("project_denied")
+    return str(project["id"])
+
+
+def _request(site: Site, account: Account, found: RowMapping, wish: Wish, project_id: str) -> dict[str, Any]:
+    path = os.fsencode(site.settings.prearchive_path / found["path"])
+    same = json.dumps([account.login, found["id"], sorted(wish.parameters.items())])
+    return {
+        "username": account.login,
+        "source": prearchive.SOURCE,
+        "source_path": path,
+        "parameters": {"path": os.fsdecode(path), **wish.parameters},
+        "same_key": hashlib.sha256(same.encode()).hexdigest(),
+        "project_id": project_id,
+        "subject_label": wish.subject_label,
+        "session_label": wish.session_label,
+        "prearchive_session_id": found["id"],
+    }
+
+
+def delete(site: Site, account: Account, place: Place) -> None:
+    """Delete a session: its files go to the trash, and the import that made it says so.
+
+    Raises:
+        Rejected: as `session`; `session_locked`, `session_state`.
+        Unavailable: `storage_failed`; the deletion goes on by itself.
+    """
+    with site.catalog.write() as connection:
+        found = _found(site, connection, account, place)
+        _require_open(connection, found, "delete")
+        plans = prearchive.plans(connection, found["id"])
+        if not withdrawals.begin_withdrawal(connection, found, dt.datetime.now(dt.UTC), DELETED_IN_REVIEW):
+            raise refusal("session_locked")
+        for plan in plans:
+            ended = {"state": ERROR, "reason": DELETED_IN_REVIEW}
+            requests.update_session(connection, plan["request_id"], plan["number"], **ended)
+            _tell(connection, plan["request_id"])
+        site_store.record(connection, account.login, "prearchive.delete", place.uri)
+    finish(site)
+
+
+def _tell(connection: Connection, request_id: int) -> None:
+    row = requests.get(connection, request_id)
+    if row is not None:
+        end_request(connection, request_id, None, "partial" if row["cleanup"] else "off")
+
+
+def rebuild(site: Site, account: Account, place: Place) -> RowMapping:
+    """Read a session's files again and return the session, READY if all are what the catalog says.
+
+    Raises:
+        Rejected: as `session`; `session_locked`, `session_state`.
+    """
+    with site.catalog.read() as connection:
+        found = _found(site, connection, account, place)
+        _require_open(connection, found, "rebuild")
+    damaged = bool(compare_session(site, found, Verification()))
+    values = {"state": ERROR, "reason": "prearchive_changed"} if damaged else {"state": READY, "reason": READY_REASON}
+    with site.catalog.write() as connection:
+        if not prearchive.change(connection, found, **values):
+            raise refusal("session_locked")
+        site_store.record(connection, account.login, "prearchive.rebuild", place.uri, damaged=damaged)
+    with site.catalog.read() as connection:
+        return _found(site, connection, account, place)
+
+
+def is_ended(site: Site, request_id: int) -> RowMapping | None:
+    """Return a request that archives a session once it has ended, else None."""
+    with site.catalog.read() as connection:
+        row = requests.get(connection, request_id)
+    return row if row is not None and row["status"] in requests.FINAL else None

@@ -1,0 +1,144 @@
+"""Prearchive sessions as people see them, and the rows that change when one is archived.
+
+Belongs here: reading waiting sessions and their files, their states, the hand-over of their files to an archived
+session. Does not belong here: what may be done in which state (`intake/prearchive.py`), the work
+(`services/from_prearchive.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from inbox_pipeline.store.catalog.schema import (
+    DELETED,
+    RESTORING,
+    WITHDRAWING,
+    WITHDRAWN,
+    instances,
+    ledger,
+    request_sessions,
+    requests,
+    scans,
+    sessions,
+)
+
+SOURCE = "prearchive"
+"""`source` of the requests that archive a prearchive session."""
+
+_ELSEWHERE = ("ARCHIVED", WITHDRAWING, WITHDRAWN, RESTORING, DELETED)
+_WAITING = sessions.c.prearchive_timestamp.is_not(None) & sessions.c.state.not_in(_ELSEWHERE)
+_BECAME = (
+    "disposition",
+    "reason",
+    "archived_path",
+    "archived_sha256",
+    "archived_md5",
+    "archived_bytes",
+    "staged_name",
+    "sop_instance_uid",
+    "sop_class_uid",
+    "series_uid",
+    "study_uid",
+    "scan_label",
+    "session_id",
+)
+"""The columns of a ledger row that say what became of its file."""
+
+
+def waiting(connection: Connection, project_ids: Collection[str] | None = None) -> Sequence[RowMapping]:
+    """Return the prearchive sessions of some projects, of all when None, by project, timestamp and label."""
+    query = sa.select(sessions).where(_WAITING)
+    if project_ids is not None:
+        query = query.where(sessions.c.project_id.in_(list(project_ids)))
+    by = (sessions.c.project_id, sessions.c.prearchive_timestamp, sessions.c.label)
+    return connection.execute(query.order_by(*by)).mappings().all()
+
+
+def find(connection: Connection, project_id: str, timestamp: str, label: str) -> RowMapping | None:
+    """Return the prearchive session at a place, or None."""
+    here = (sessions.c.project_id == project_id) & (sessions.c.prearchive_timestamp == timestamp)
+    query = sa.select(sessions).where(_WAITING, here, sessions.c.label_key == label.casefold())
+    return connection.execute(query).mappings().one_or_none()
+
+
+def get(connection: Connection, session_id: int) -> RowMapping | None:
+    """Return a session, wherever it is, or None."""
+    return connection.execute(sa.select(sessions).where(sessions.c.id == session_id)).mappings().one_or_none()
+
+
+def change(connection: Connection, session: RowMapping, **values: Any) -> bool:
+    """Change a session's row if it is still in its state; return whether it was."""
+    here = (sessions.c.id == session["id"]) & (sessions.c.state == session["state"])
+    return connection.execute(sa.update(sessions).where(here).values(values)).rowcount == 1
+
+
+def plans(connection: Connection, session_id: int) -> Sequence[RowMapping]:
+    """Return the planned sessions of the requests that have ended in a session."""
+    query = sa.select(request_sessions).where(request_sessions.c.session_id == session_id)
+    return connection.execute(query.order_by(request_sessions.c.request_id)).mappings().all()
+
+
+def files(connection: Connection, session_id: int) -> Sequence[RowMapping]:
+    """Return the files of a session by path: the ledger rows that they were imported by, with what they are now."""
+    now = (
+        instances.c.path,
+        instances.c.sop_instance_uid.label("uid"),
+        instances.c.sha256,
+        instances.c.md5,
+        instances.c.bytes.label("size"),
+        scans.c.label.label("scan"),
+        scans.c.series_uid.label("series"),
+    )
+    query = (
+        sa.select(ledger, *now)
+        .join_from(instances, scans, instances.c.scan_id == scans.c.id)
+        .join(ledger, instances.c.ledger_id == ledger.c.id)
+        .where(instances.c.session_id == session_id)
+        .order_by(instances.c.path)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def active_archiving(connection: Connection, session_id: int) -> int | None:
+    """Return the request that archives a session and has not ended, or None."""
+    here = (requests.c.prearchive_session_id == session_id) & requests.c.status.not_in(("Failed", "Completed"))
+    return connection.execute(sa.select(requests.c.id).where(here).order_by(requests.c.id)).scalars().first()
+
+
+def hand_over(connection: Connection, request_id: int, former_id: int, session_id: int) -> list[int]:
+    """Let the requests that made a prearchive session have ended in an archived one; return their numbers.
+
+    Their ledger rows say what became of the files, the archived instances lead to those rows, and the prearchive
+    session holds nothing any more.
+
+    Args:
+        connection: a writing transaction.
+        request_id: the request that has archived the session.
+        former_id: the prearchive session.
+        session_id: the archived session.
+    """
+    made_by = {row.sop_key: row.ledger_id for row in _instances(connection, former_id)}
+    moved = connection.execute(sa.select(ledger).where(ledger.c.request_id == request_id)).mappings().all()
+    for row in moved:
+        became = {name: row[name] for name in _BECAME}
+        first = made_by.get(row["sop_key"])
+        connection.execute(sa.update(ledger).where(ledger.c.id == first).values(became))
+        connection.execute(sa.update(instances).where(instances.c.ledger_id == row["id"]).values(ledger_id=first))
+    makers = [plan["request_id"] for plan in plans(connection, former_id)]
+    ended = {"session_id": session_id, "state": "ARCHIVED", "reason": None}
+    connection.execute(sa.update(request_sessions).where(request_sessions.c.session_id == former_id).values(ended))
+    mine = (sessions.c.id == session_id) & (sessions.c.request_id == request_id)
+    connection.execute(sa.update(sessions).where(mine).values(request_id=makers[0]))
+    connection.execute(sa.delete(instances).where(instances.c.session_id == former_id))
+    connection.execute(sa.delete(scans).where(scans.c.session_id == former_id))
+    connection.execute(sa.update(sessions).where(sessions.c.id == former_id).values(state=DELETED, state_before=None))
+    return makers
+
+
+def _instances(connection: Connection, session_id: int) -> Sequence[Any]:
+    query = sa.select(instances.c.sop_key, instances.c.ledger_id).where(instances.c.session_id == session_id)
+    return connection.execute(query).all()
