@@ -47,7 +47,7 @@ Inspect = Callable[[bytes, Sequence[Stretch], Layout], object]
 
 _REACHABLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
 _PREAMBLE_BYTES, _SHORT = 128, 1 << 16
-_SOP_CLASS, _SOP_INSTANCE, _PATIENT_ID = 0x00080016, 0x00080018, 0x00100020
+_SOP_CLASS, _SOP_INSTANCE, _SERIES_DESCRIPTION, _PATIENT_ID = 0x00080016, 0x00080018, 0x0008103E, 0x00100020
 _META_UIDS = (0x00020002, 0x00020003)
 _OF_FILE = (0x00020000, 0x00020003)
 """Elements of group 0002 that are of a single file: its length and the instance's UID."""
@@ -56,7 +56,10 @@ _FACTS = frozenset(
         CHARSET,
         _SOP_CLASS,
         _SOP_INSTANCE,
+        0x00080020,
+        0x00080030,
         0x00080060,
+        _SERIES_DESCRIPTION,
         _PATIENT_ID,
         0x0020000D,
         0x0020000E,
@@ -127,7 +130,10 @@ class Rewritten:
     series_instance_uid: str | None
     frame_of_reference_uid: str | None
     patient_id: str | None
+    study_date: str | None
+    study_time: str | None
     modality: str | None
+    series_description: str | None
     series_number: int | None
     instance_number: int | None
     number_of_frames: int | None
@@ -383,9 +389,9 @@ class _Facts:
         value = self._values.get(tag)
         return None if value is None else ascii_text(value)
 
-    def patient_id(self) -> str | None:
-        """The patient's id under the character set."""
-        value = self._values.get(_PATIENT_ID)
+    def decoded(self, tag: int) -> str | None:
+        """Text of an element under the character set."""
+        value = self._values.get(tag)
         return None if value is None else decode(value, self._values.get(CHARSET, b""))
 
     def integer(self, tag: int) -> int | None:
@@ -432,8 +438,11 @@ def _result(digests: Digests, facts: _Facts, syntax: str, path_taken: str) -> Re
         study_instance_uid=facts.text(0x0020000D),
         series_instance_uid=facts.text(0x0020000E),
         frame_of_reference_uid=facts.text(0x00200052),
-        patient_id=facts.patient_id(),
+        patient_id=facts.decoded(_PATIENT_ID),
+        study_date=facts.text(0x00080020),
+        study_time=facts.text(0x00080030),
         modality=facts.text(0x00080060),
+        series_description=facts.decoded(_SERIES_DESCRIPTION),
         series_number=facts.integer(0x00200011),
         instance_number=facts.integer(0x00200013),
         number_of_frames=facts.integer(0x00280008),

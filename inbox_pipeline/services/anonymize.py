@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.pixel_rules import Rules
+from inbox_pipeline.dicom.values import day, short_text, time_of_day
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
@@ -42,6 +43,7 @@ from inbox_pipeline.store.staging import PART, Staging, replace_part
 BATCH_FILES = 500
 FIRST_BATCH_SECONDS = 1.0
 BATCH_SECONDS = 5.0
+MOST_FRAMES = 2**31 - 1
 """An attempt makes its first files durable early, so that it has got further if it dies."""
 
 _MADE = {INSTANCE: "sop_instance_uid", SERIES: "series_uid", STUDY: "study_uid"}
@@ -253,6 +255,10 @@ class _Worker:
             "sop_class_uid": result.sop_class_uid or "",
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
+            "study_date": day(result.study_date),
+            "study_time": time_of_day(result.study_time),
+            "series_description": short_text(result.series_description),
+            "frames": max(1, min(result.number_of_frames or 1, MOST_FRAMES)),
             "warnings": len(written.warnings),
             "identifiers": written.identifiers,
             "face": written.face,

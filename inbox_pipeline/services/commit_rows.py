@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import time
 from itertools import groupby
 from typing import Any
 
@@ -22,6 +23,9 @@ from inbox_pipeline.store import archive
 from inbox_pipeline.store.catalog import commits, leases, ledger, merges, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.leases import Lease
+
+UNKNOWN_TYPE = "unknown"
+"""XNAT's type of a scan that does not describe itself."""
 
 
 def write_rows(connection: Connection, lease: Lease, number: int, intent: Intent, rows: Sequence[RowMapping]) -> None:
@@ -67,6 +71,7 @@ def _insert_session(
             "prearchive_timestamp": intent.timestamp,
             "path": intent.target,
             "study_uid": rows[0]["study_uid"],
+            **_moment(rows),
             **_kinds(Counter(row["modality"] for row in rows)),
             "policy": request["policy"] or "none",
             "options": request["options"] or "",
@@ -102,6 +107,8 @@ def _merge_session(
     changes = {"manifest_digest": intent.manifest_digest, "scripts": [*session["scripts"], *new_scripts]}
     if (request["policy"] or "none") != session["policy"]:
         changes["policy"] = "none"
+    if session["date"] is None:
+        changes |= _moment(rows)
     merges.update_session(connection, session_id, **changes, **_kinds(kinds))
     detail = {"request": request["id"], "session": plan["number"], "files": len(rows)}
     site_store.record(connection, request["username"], "session.merge", session["accession"], **detail)
@@ -113,11 +120,19 @@ def _kinds(files: Counter[str]) -> dict[str, str]:
     return {"modality": files.most_common(1)[0][0], "xsi_type": session_type(set(files))}
 
 
+def _moment(rows: Sequence[RowMapping]) -> dict[str, Any]:
+    """Return the columns that say when a study was, by the first of its files that has a date."""
+    dated = sorted((row["study_date"], row["study_time"] or time.max) for row in rows if row["study_date"])
+    day, moment = dated[0] if dated else (None, time.max)
+    return {"date": day, "time": None if moment == time.max else moment}
+
+
 def _scans(rows: Sequence[RowMapping]) -> list[tuple[str, list[RowMapping]]]:
     return [(label, list(files)) for label, files in groupby(rows, key=lambda row: row["scan_label"])]
 
 
 def _insert_scan(connection: Connection, session_id: int, scan_label: str, files: Sequence[RowMapping]) -> None:
+    description = next((row["series_description"] for row in files if row["series_description"]), None)
     scan = {
         "session_id": session_id,
         "label": scan_label,
@@ -126,6 +141,9 @@ def _insert_scan(connection: Connection, session_id: int, scan_label: str, files
         "xsi_type": scan_type(files[0]["modality"], files[0]["sop_class_uid"]),
         "files": len(files),
         "bytes": sum(row["archived_bytes"] for row in files),
+        "series_description": description,
+        "type": description or UNKNOWN_TYPE,
+        "frames": sum(row["frames"] or 1 for row in files),
     }
     commits.insert_scan(connection, scan, [_instance(row) for row in files])
 
@@ -142,6 +160,7 @@ def _instance(row: RowMapping) -> dict[str, Any]:
         "md5": row["archived_md5"],
         "bytes": row["archived_bytes"],
         "path": archive.file_path(row["scan_label"], row["staged_name"]),
+        "frames": row["frames"],
     }
 
 

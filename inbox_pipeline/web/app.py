@@ -12,7 +12,15 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.web import api, operations, xnat_anonymize, xnat_config, xnat_import, xnat_session
+from inbox_pipeline.web import (
+    api,
+    operations,
+    xnat_anonymize,
+    xnat_archive,
+    xnat_config,
+    xnat_import,
+    xnat_session,
+)
 from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
 from inbox_pipeline.web.identity import refuse_other_sites
@@ -25,6 +33,7 @@ ROUTERS = (
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    xnat_archive.router,
     api.router,
 )
 SECURITY = {

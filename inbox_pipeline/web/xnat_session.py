@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.services import accounts
+from inbox_pipeline.services import accounts, browse
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import json_answer, text
@@ -30,14 +30,16 @@ from inbox_pipeline.web.identity import (
     set_session_cookie,
 )
 from inbox_pipeline.web.parameters import Form, Query, last
+from inbox_pipeline.web.tables import table_answer
+from inbox_pipeline.web.xnat_columns import PROJECT_TYPE, SUBJECT_TYPE
+from inbox_pipeline.web.xnat_schema import SCAN_KINDS, SESSION_KINDS, schema_document, search_fields, searchable
 
 XNAT_VERSION = "1.9.1"
 """The release whose behaviour is reproduced; clients choose by it."""
 
-SCHEMA_NAMES = ("xnat", "xdat")
 EMPTY_SCHEMA = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
-    '<xs:schema targetNamespace="http://nrg.wustl.edu/{name}" xmlns:{name}="http://nrg.wustl.edu/{name}"'
+    '<xs:schema targetNamespace="http://nrg.wustl.edu/xdat" xmlns:xdat="http://nrg.wustl.edu/xdat"'
     ' xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified"/>\n'
 )
 
@@ -95,22 +97,30 @@ def build_info(_account: Known) -> Response:
 
 @router.get("/xapi/schemas")
 def schemas(_account: Known) -> Response:
-    """List the XML schemas for browsing: none, which is enough to connect and import."""
-    return json_answer([])
+    """List the XML schemas that clients build their classes from."""
+    return json_answer(["xnat"])
 
 
 @router.get("/xapi/schemas/{name}")
 def schema(name: str, _account: Known) -> Response:
-    """Answer an empty XML schema for the two that clients ask for without having seen them listed."""
-    if name not in SCHEMA_NAMES:
+    """Answer a schema: `xnat`, or the empty `xdat` that clients ask for without having seen it listed."""
+    if name not in {"xnat", "xdat"}:
         raise refusal("not_found")
-    return text(EMPTY_SCHEMA.format(name=name), "application/xml")
+    return text(schema_document() if name == "xnat" else EMPTY_SCHEMA, "application/xml")
 
 
 @router.get("/data/search/elements")
-def search_elements(_account: Known) -> Response:
-    """List the searchable types: none."""
-    return json_answer({"ResultSet": {"Result": []}})
+def search_elements(request: Request, account: Known, site: Served, query: Query) -> Response:
+    """List the types of what the sender may see in the archive."""
+    return table_answer(request, query, searchable(browse.count_types(site, account)))
+
+
+@router.get("/data/search/elements/{xsi_type}")
+def search_element(request: Request, xsi_type: str, _account: Known, query: Query) -> Response:
+    """List the fields of a type."""
+    if xsi_type not in {*SESSION_KINDS, *SCAN_KINDS, PROJECT_TYPE, SUBJECT_TYPE}:
+        raise refusal("not_found")
+    return table_answer(request, query, search_fields(xsi_type))
 
 
 @tokens.get("/issue")

@@ -38,15 +38,17 @@ LABEL_COLUMNS = {
     "requests": {"source_path", "parameters", "subject_label", "session_label", "resolution"},
     "requested_files": {"source_path"},
     "request_sessions": {"subject_label", "session_label", "intent_target"},
-    "ledger": {"source_path", "subject_label", "session_label", "scan_label", "scan_label_asked", "archived_path"},
+    "ledger": {"source_path", "subject_label", "session_label", "scan_label", "scan_label_asked", "archived_path"}
+    | {"series_description", "study_date", "study_time"},
     "subjects": {"label", "label_key"},
-    "sessions": {"subject_label", "label", "label_key", "path"},
-    "scans": {"label"},
+    "sessions": {"subject_label", "label", "label_key", "path", "date", "time"},
+    "scans": {"label", "series_description", "type"},
     "instances": {"path"},
     "session_locks": {"label_key"},
     "sweep_folders": {"source_path"},
 }
-"""Columns that hold source paths, request parameters and labels, and paths or addresses made of labels."""
+"""Columns that hold source paths, request parameters and labels, paths or addresses made of labels, and what an archive
+is browsed by: date, time and descriptions as archived."""
 
 
 def planted(number: int) -> Dataset:

@@ -14,8 +14,19 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "http-api.md"
 
 
 def _documented() -> set[tuple[str, str]]:
-    rows = re.findall(r"^\| ([A-Z, ]+) \| `(/[^`]*)` \|", DOCUMENT.read_text(), re.MULTILINE)
-    return {(method, route) for methods, route in rows for method in methods.split(", ")}
+    text = DOCUMENT.read_text()
+    rows = re.findall(r"^\| ([A-Z, ]+) \| `([/{][^`]*)` \|", text, re.MULTILINE)
+    lines = re.findall(r"^\* `(\{\w+\})` stands for (.*)$", text, re.MULTILINE)
+    places = {name: re.findall(r"`([^`]*)`", line) for name, line in lines}
+    return {(method, each) for methods, route in rows for method in methods.split(", ") for each in _at(route, places)}
+
+
+def _at(route: str, places: dict[str, list[str]]) -> list[str]:
+    """Return the routes that a route with the name of several places before it stands for."""
+    name = next((name for name in places if route.startswith(name)), None)
+    if name is None:
+        return [route]
+    return [each for place in places[name] for each in _at(route.replace(name, place, 1), places)]
 
 
 def _served(app: Any) -> set[tuple[str, str]]:

@@ -73,12 +73,13 @@ def insert_instances(connection: Connection, session_id: int, scan: int, files: 
 
 
 def recount(connection: Connection, session_id: int) -> None:
-    """Make the files and bytes of a session's scans those of their instances; a scan without any goes."""
+    """Make the files, frames and bytes of a session's scans those of their instances; a scan without any goes."""
     of_scan = instances.c.scan_id == scans.c.id
     files = sa.select(sa.func.count()).select_from(instances).where(of_scan).scalar_subquery()
     size = sa.select(sa.func.coalesce(sa.func.sum(instances.c.bytes), 0)).where(of_scan).scalar_subquery()
+    frames = sa.select(sa.func.sum(sa.func.coalesce(instances.c.frames, 1))).where(of_scan).scalar_subquery()
     here = scans.c.session_id == session_id
-    connection.execute(sa.update(scans).where(here).values(files=files, bytes=size))
+    connection.execute(sa.update(scans).where(here).values(files=files, bytes=size, frames=frames))
     connection.execute(sa.delete(scans).where(here, scans.c.files == 0))
 
 

@@ -3,9 +3,10 @@
 Belongs here: tables, columns, constraints and the column types shared by SQLite and PostgreSQL. Does not belong here:
 queries (the other modules of this package) and migrations (`migrations/`).
 
-Only three kinds of column may hold a value that came from a patient's file or from the person who asked: source paths,
-request parameters and labels (subject, session, scan). Every other identifier from a source file is stored as a keyed
-digest (`*_key`), so that the catalog alone tells nobody who a patient is.
+Only these kinds of column may hold a value that came from a patient's file or from the person who asked: source paths,
+request parameters, labels (subject, session, scan), and of files as archived, after anonymization, what an archive is
+browsed by: UIDs, date and time of the study, series descriptions. Every other identifier from a source file is stored
+as a keyed digest (`*_key`), so that the catalog alone tells nobody who a patient is.
 """
 
 from __future__ import annotations
@@ -262,6 +263,10 @@ ledger = sa.Table(
     sa.Column("sop_class_uid", sa.String(64)),
     sa.Column("series_uid", sa.String(64)),
     sa.Column("study_uid", sa.String(64)),
+    sa.Column("study_date", sa.Date),
+    sa.Column("study_time", sa.Time),
+    sa.Column("series_description", sa.String(255)),
+    sa.Column("frames", sa.Integer),
     sa.Column("warnings", sa.Integer, nullable=False, default=0),
     sa.Column("identifiers", sa.Integer, nullable=False, default=0),
     sa.Column("face", sa.Boolean, nullable=False, default=False),
@@ -270,7 +275,8 @@ ledger = sa.Table(
     sa.UniqueConstraint("request_id", "path_digest"),
     sa.Index("ix_ledger_request_disposition", "request_id", "disposition"),
 )
-"""One row per file found under the requested path. UIDs in the clear are those of the file as archived."""
+"""One row per file found under the requested path. UIDs, dates and descriptions in the clear are those of the file as
+archived."""
 
 subjects = sa.Table(
     "subjects",
@@ -315,6 +321,8 @@ sessions = sa.Table(
     sa.Column("state_before", sa.String(32)),
     sa.Column("read_at", UtcDateTime),
     sa.Column("damage", sa.JSON(none_as_null=True)),
+    sa.Column("date", sa.Date),
+    sa.Column("time", sa.Time),
     sa.Index(
         "uq_sessions_archived_label",
         "project_id",
@@ -327,7 +335,8 @@ sessions = sa.Table(
 """Archived sessions (`state` ARCHIVED), those that an undo has withdrawn, and prearchive sessions (any other state).
 
 `path` is relative to the archive, the trash or the prearchive; `state_before` is what a withdrawn session was; `damage`
-is what was found when the session was last read again, at `read_at`."""
+is what was found when the session was last read again, at `read_at`; `date` and `time` are the study's as archived,
+null where it has none or the session is older than these columns."""
 
 scans = sa.Table(
     "scans",
@@ -340,8 +349,12 @@ scans = sa.Table(
     sa.Column("xsi_type", sa.String(64), nullable=False),
     sa.Column("files", sa.Integer, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("series_description", sa.String(255)),
+    sa.Column("type", sa.String(255)),
+    sa.Column("frames", sa.BigInteger),
     sa.UniqueConstraint("session_id", "label"),
 )
+"""Scans; description, XNAT's `type` and number of frames are null for those that are older than these columns."""
 
 instances = sa.Table(
     "instances",
@@ -359,6 +372,7 @@ instances = sa.Table(
     sa.Column("md5", sa.String(32), nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("path", sa.Text, nullable=False),
+    sa.Column("frames", sa.Integer),
     sa.UniqueConstraint("session_id", "sop_instance_uid"),
 )
 """Instances as archived; `path` is relative to the session's folder, `sop_key` the keyed digest of the original UID."""
