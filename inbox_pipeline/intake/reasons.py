@@ -612,6 +612,11 @@ def ending(code: str) -> Reason:
     return _ENDING_BY_CODE[code]
 
 
+def in_prearchive(code: str) -> Reason:
+    """Return why a session waits in the prearchive, or why it could not be archived."""
+    return REASONS.get(("prearchived", code)) or ending(code)
+
+
 def waiting(code: str) -> Reason:
     """Return why a request waits."""
     return _WAIT_BY_CODE[code]

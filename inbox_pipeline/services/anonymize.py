@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.deid.pixel_rules import Rules
+from inbox_pipeline.dicom.rewrite import Rewritten
 from inbox_pipeline.dicom.values import day, short_text, time_of_day
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import disposition_of
@@ -255,14 +256,21 @@ class _Worker:
             "sop_class_uid": result.sop_class_uid or "",
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
-            "study_date": day(result.study_date),
-            "study_time": time_of_day(result.study_time),
-            "series_description": short_text(result.series_description),
-            "frames": max(1, min(result.number_of_frames or 1, MOST_FRAMES)),
+            **browsed_by(result),
             "warnings": len(written.warnings),
             "identifiers": written.identifiers,
             "face": written.face,
         }
+
+
+def browsed_by(result: Rewritten) -> dict[str, Any]:
+    """Return the columns of a written file by which people browse the archive."""
+    return {
+        "study_date": day(result.study_date),
+        "study_time": time_of_day(result.study_time),
+        "series_description": short_text(result.series_description),
+        "frames": max(1, min(result.number_of_frames or 1, MOST_FRAMES)),
+    }
 
 
 def staged_uids(site: Site, request_id: int) -> set[tuple[int, str]]:

@@ -23,6 +23,7 @@ from inbox_pipeline.intake.prearchive import ARCHIVING
 from inbox_pipeline.intake.reasons import disposition_of, ending
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import INSTANCE, SERIES, STUDY
+from inbox_pipeline.services.anonymize import browsed_by
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.examine import open_folder
@@ -67,6 +68,10 @@ _OF_IMPORT = (
     "source_sha256",
     "sop_class_uid",
     "study_uid",
+    "study_date",
+    "study_time",
+    "series_description",
+    "frames",
     "identifiers",
     "face",
 )
@@ -307,6 +312,7 @@ class _Stager:
             "sop_instance_uid": written.uid,
             "series_uid": result.series_instance_uid,
             "study_uid": result.study_instance_uid,
+            **browsed_by(result),
         }
         return {"row_id": row["id"], "staged_name": final.name, **made}
 
@@ -327,6 +333,10 @@ _MADE = (
     "sop_instance_uid",
     "series_uid",
     "study_uid",
+    "study_date",
+    "study_time",
+    "series_description",
+    "frames",
 )
 _CHANGED = frozenset({"source_changed", "source_vanished", "unreadable"})
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.labels import is_legal
 from inbox_pipeline.intake.prearchive import ERROR, LOCKED, QUEUED_ARCHIVING, READY, is_open
-from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.intake.reasons import in_prearchive, refusal
 from inbox_pipeline.services.accounts import Account, may_edit, may_read
 from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.site import Site
@@ -211,8 +211,37 @@ def rebuild(site: Site, account: Account, place: Place) -> RowMapping:
         return _found(site, connection, account, place)
 
 
-def is_ended(site: Site, request_id: int) -> RowMapping | None:
+def ended(site: Site, request_id: int) -> RowMapping | None:
     """Return a request that archives a session once it has ended, else None."""
     with site.catalog.read() as connection:
         row = requests.get(connection, request_id)
     return row if row is not None and row["status"] in requests.FINAL else None
+
+
+def archived_uri(site: Site, request_id: int) -> str:
+    """Return XNAT's address of the session that a request has archived."""
+    with site.catalog.read() as connection:
+        plan = requests.planned_sessions(connection, request_id)[0]
+    subject = plan["session_subject"] or plan["subject_label"]
+    place = f"/data/archive/projects/{plan['project_id']}/subjects/{subject}"
+    return f"{place}/experiments/{plan['session_label']}"
+
+
+def told(found: RowMapping) -> str:
+    """Return a sentence about why a session waits or could not be archived, "" if there is nothing to say."""
+    if not found["reason"]:
+        return ""
+    reason = in_prearchive(found["reason"])
+    return f"{reason.sentence} {reason.hint}"
+
+
+def scans(site: Site, found: RowMapping) -> list[RowMapping]:
+    """Return the scans of a prearchive session."""
+    with site.catalog.read() as connection:
+        return list(prearchive.scan_rows(connection, found["id"]))
+
+
+def files(site: Site, found: RowMapping, scan_label: str) -> list[RowMapping]:
+    """Return the files of a scan of a prearchive session, with `path`, `uid`, `md5` and `size` in bytes."""
+    with site.catalog.read() as connection:
+        return [row for row in prearchive.files(connection, found["id"]) if row["scan"] == scan_label]

@@ -17,8 +17,10 @@ from inbox_pipeline.web import (
     operations,
     xnat_anonymize,
     xnat_archive,
+    xnat_archiving,
     xnat_config,
     xnat_import,
+    xnat_prearchive,
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -34,6 +36,8 @@ ROUTERS = (
     xnat_anonymize.router,
     xnat_config.router,
     xnat_archive.router,
+    xnat_prearchive.router,
+    xnat_archiving.router,
     api.router,
 )
 SECURITY = {

@@ -21,7 +21,6 @@ from inbox_pipeline.store.catalog.schema import (
     instances,
     ledger,
     request_sessions,
-    requests,
     scans,
     sessions,
 )
@@ -43,6 +42,10 @@ _BECAME = (
     "sop_class_uid",
     "series_uid",
     "study_uid",
+    "study_date",
+    "study_time",
+    "series_description",
+    "frames",
     "scan_label",
     "session_id",
 )
@@ -103,10 +106,10 @@ def files(connection: Connection, session_id: int) -> Sequence[RowMapping]:
     return connection.execute(query).mappings().all()
 
 
-def active_archiving(connection: Connection, session_id: int) -> int | None:
-    """Return the request that archives a session and has not ended, or None."""
-    here = (requests.c.prearchive_session_id == session_id) & requests.c.status.not_in(("Failed", "Completed"))
-    return connection.execute(sa.select(requests.c.id).where(here).order_by(requests.c.id)).scalars().first()
+def scan_rows(connection: Connection, session_id: int) -> Sequence[RowMapping]:
+    """Return the scans of a session by label."""
+    query = sa.select(scans).where(scans.c.session_id == session_id).order_by(scans.c.label)
+    return connection.execute(query).mappings().all()
 
 
 def hand_over(connection: Connection, request_id: int, former_id: int, session_id: int) -> list[int]:

@@ -1,0 +1,159 @@
+"""XNAT's services on prearchive sessions: archive, and delete or rebuild several at once (contract sections 4.2, 4.5).
+
+Belongs here: their parameters, waiting, and answers. Does not belong here: the work (`services/prearchive.py`).
+
+A single session is waited for: the answer tells where it is in the archive, or why it is not. Several are asked for and
+listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import unquote, urlsplit
+
+from fastapi import APIRouter
+from sqlalchemy.engine import RowMapping
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inbox_pipeline.errors import Rejected, Unavailable
+from inbox_pipeline.intake.prearchive import CONFLICTS
+from inbox_pipeline.intake.reasons import ending, refusal
+from inbox_pipeline.services import prearchive
+from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.prearchive import Place, Wish
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.identity import Known, Served
+from inbox_pipeline.web.parameters import Given, Pairs, last
+from inbox_pipeline.web.tables import table_answer
+from inbox_pipeline.web.xnat_prearchive import session_table
+
+WAIT_SECONDS = 600.0
+"""XNAT's `sessionArchiveTimeoutInterval`."""
+POLL_SECONDS = 0.25
+_PARTS = 5
+_MERGE = ("overwrite", "overwrite_files")
+
+_routes = APIRouter()
+
+
+@_routes.post("/services/archive")
+async def archive(request: Request, account: Known, site: Served, given: Given) -> Response:
+    """Archive sessions."""
+    places = _places(given)
+    wish = _wish(given)
+    numbers = [await run_in_threadpool(prearchive.archive, site, account, place, wish) for place in places]
+    if len(places) > 1:
+        rows = [await run_in_threadpool(prearchive.session, site, account, place) for place in places]
+        return table_answer(request, given, session_table(rows))
+    uri = await _archived(site, numbers[0])
+    return text(f"{uri}\r\n", "text/uri-list")
+
+
+async def _archived(site: Site, request_id: int) -> str:
+    """Return the address of the archived session once it is there.
+
+    Raises:
+        Rejected: why it is not.
+        Unavailable: `archive_waits`, when it takes too long; the work goes on.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        row = await run_in_threadpool(prearchive.ended, site, request_id)
+        if row is not None:
+            break
+        if time.monotonic() > deadline:
+            raise Unavailable("archive_waits", "The session is not archived yet; the work goes on.", "List it again.")
+        await asyncio.sleep(POLL_SECONDS)
+    if row["status"] != "Completed":
+        raise not_archived(row)
+    return await run_in_threadpool(prearchive.archived_uri, site, request_id)
+
+
+def not_archived(row: RowMapping) -> Rejected:
+    """Return why a session could not be archived: its own code, with 409 for a conflict where XNAT answers 500."""
+    reason = ending(row["reason"])
+    status = HTTPStatus.CONFLICT if row["reason"] in CONFLICTS else HTTPStatus.INTERNAL_SERVER_ERROR
+    return Rejected(row["reason"], row["verdict"], reason.hint, {"status": int(status)})
+
+
+def _wish(given: Pairs) -> Wish:
+    """Read what is asked for, under XNAT's names and ours."""
+    named = {name: last(given, name) for name in _MERGE if last(given, name)}
+    return Wish(
+        _first(given, "project", "PROJECT_ID") or _destination(given),
+        _first(given, "subject", "SUBJECT_ID"),
+        _first(given, "session", "EXPT_LABEL", "label"),
+        named,
+    )
+
+
+def _first(given: Pairs, *names: str) -> str | None:
+    return next((value for name in names if (value := last(given, name).strip())), None)
+
+
+def _destination(given: Pairs) -> str | None:
+    """Return the project of `dest`, an address in the archive."""
+    parts = urlsplit(last(given, "dest")).path.split("/")
+    return parts[parts.index("projects") + 1] if "projects" in parts[:-1] else None
+
+
+@_routes.post("/services/prearchive/delete")
+def delete(request: Request, account: Known, site: Served, given: Given) -> Response:
+    """Delete sessions, and list them as they were."""
+    return _each(request, site, account, given, _deleted)
+
+
+def _deleted(site: Site, account: Account, place: Place) -> RowMapping:
+    found = prearchive.session(site, account, place)
+    prearchive.delete(site, account, place)
+    return found
+
+
+@_routes.post("/services/prearchive/rebuild")
+def rebuild(request: Request, account: Known, site: Served, given: Given) -> Response:
+    """Read the files of sessions again, and list them."""
+    return _each(request, site, account, given, prearchive.rebuild)
+
+
+def _each(
+    request: Request,
+    site: Site,
+    account: Account,
+    given: Pairs,
+    work: Callable[[Site, Account, Place], RowMapping],
+) -> Response:
+    rows = [work(site, account, place) for place in _places(given)]
+    return table_answer(request, given, session_table(rows))
+
+
+def _places(given: Pairs) -> list[Place]:
+    """Return the sessions that `src` names, or the one of project, timestamp and folder.
+
+    Raises:
+        Rejected: `parameter_invalid`.
+    """
+    named = [value for name, value in given if name == "src" and value]
+    if named:
+        return list(dict.fromkeys(map(_place, named)))
+    parts = [last(given, name) for name in ("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER")]
+    if not all(parts):
+        raise refusal("parameter_invalid", name="src")
+    return [Place(*parts)]
+
+
+def _place(source: str) -> Place:
+    parts = unquote(urlsplit(source).path).strip("/").removeprefix("data/").split("/")
+    if len(parts) != _PARTS or parts[:2] != ["prearchive", "projects"]:
+        raise refusal("parameter_invalid", name="src")
+    return Place(*parts[2:])
+
+
+router = APIRouter(include_in_schema=False)
+for prefix in ("/data", "/REST"):
+    router.include_router(_routes, prefix=prefix)

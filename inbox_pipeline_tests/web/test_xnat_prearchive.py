@@ -1,0 +1,188 @@
+"""The prearchive over XNAT's addresses: lists, files, and the services that archive, delete and rebuild."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inbox_pipeline.errors import Rejected
+from inbox_pipeline.services import projects
+from inbox_pipeline.services.queue import due_launches
+from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.steps import STEPS, run_step
+from inbox_pipeline_tests.data_for_tests import instance, save
+from inbox_pipeline_tests.web.browsing import import_folder
+from inbox_pipeline_tests.web.conftest import PASSWORD, Client
+from inbox_pipeline_tests.web.test_xnat_archive import result
+
+COUNT = iter(range(1, 1000))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def manual(site: Site) -> None:
+    for project in ("P1", "P2"):
+        projects.set_project(site, "admin", project, policy="none", prearchive_code=0)
+
+
+@contextmanager
+def worker(site: Site) -> Iterator[None]:
+    """Do in a thread what workers do, for as long as the test needs it."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            for launch in due_launches(site, 10):
+                with suppress(Rejected):
+                    for step in STEPS:
+                        run_step(site, launch.request_id, step, run_id=f"w-{launch.request_id}-{launch.attempt}")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def waiting(site: Site, client: Client, label: str, *, project: str = "P1", study: int | None = None) -> dict[str, Any]:
+    """Import a session of two scans into the prearchive and return its row."""
+    number = study or next(COUNT)
+    folder = site.settings.inbox_path / project / f"in-{label}-{next(COUNT)}"
+    for series, files in ((1, 2), (2, 1)):
+        for file in range(1, files + 1):
+            save(instance(number, series, file, SeriesDescription=f"s{series}"), folder / f"{series}-{file}.dcm")
+    import_folder(site, folder, project, f"SUB{number}", label)
+    rows = result(client, f"/data/prearchive/projects/{project}")
+    return next(row for row in reversed(rows) if row["name"] == label)
+
+
+def test_lists_hold_what_the_sender_may_edit(site: Site, ada: Client, app: Any) -> None:
+    mine, other = waiting(site, ada, "L1"), Client(app, ("bob", PASSWORD))
+    waiting(site, other, "L2", project="P2")
+    assert "L2" not in {row["name"] for row in result(ada, "/data/prearchive/projects")}
+    assert {row["project"] for row in result(other, "/REST/prearchive")} == {"P2"}
+    both = Client(app, ("admin", PASSWORD))
+    assert {row["project"] for row in result(both, "/data/prearchive/projects/P1,P2")} == {"P1", "P2"}
+    assert ada("GET", "/data/prearchive/projects/P2").status_code == 403
+    assert ada("GET", "/data/prearchive/projects/NONE").status_code == 403
+    assert result(ada, f"/data/prearchive?tag={mine['tag']}") == [mine]
+    assert (mine["status"], mine["folderName"], mine["scan_date"][:4]) == ("READY", "L1", "2020")
+    answer = ada("GET", "/data/prearchive/projects?format=csv")
+    assert mine in list(csv.DictReader(io.StringIO(answer.text)))
+
+
+def test_a_session_its_scans_and_files(site: Site, ada: Client, app: Any) -> None:
+    row = waiting(site, ada, "F1")
+    base = f"/data{row['url']}"
+    assert result(ada, base) == [row]
+    assert [(s["ID"], s["series_description"]) for s in result(ada, f"{base}/scans")] == [("1", "s1"), ("2", "s2")]
+    assert [r["file_count"] for r in result(ada, f"{base}/resources")] == ["2", "1"]
+    (resource,) = result(ada, f"{base}/scans/1/resources")
+    files = result(ada, f"{resource['URI']}/files")
+    assert len(files) == 2
+    for each in files:
+        answer = ada("GET", each["URI"])
+        assert answer.status_code == 200
+        assert hashlib.md5(answer.content, usedforsecurity=False).hexdigest() == each["digest"]
+    assert "Review" in ada("GET", f"{base}/logs/last").text
+    bob = Client(app, ("bob", PASSWORD))
+    for url in (base, f"{base}/scans", f"{base}/scans/1/resources", files[0]["URI"], f"{base}/logs"):
+        assert bob("GET", url).status_code == 403
+        assert Client(app)("GET", url).status_code == 401
+    for url in (f"{base}x", f"{base}/scans/9/resources", f"{base}/scans/1/resources/OTHER/files"):
+        assert ada("GET", url).status_code == 404
+
+
+def test_archiving_one_waits_and_tells_where_it_is(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "A1")
+    with worker(site):
+        answer = ada("POST", "/data/services/archive", params={"src": f"/data{row['url']}", "auto-archive": "false"})
+    assert answer.status_code == 200, answer.text
+    assert answer.text == f"/data/archive/projects/P1/subjects/{row['subject']}/experiments/A1\r\n"
+    assert ada("GET", answer.text.strip()).status_code == 200
+    assert ada("GET", f"/data{row['url']}").status_code == 404
+
+
+def test_archiving_under_other_labels(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "B1")
+    asked = {"src": row["url"], "subject": "OTHER", "session": "B2"}
+    with worker(site):
+        answer = ada("POST", "/REST/services/archive", params=asked)
+    assert answer.text == "/data/archive/projects/P1/subjects/OTHER/experiments/B2\r\n"
+
+
+def test_conflicts_keep_their_own_codes(site: Site, ada: Client) -> None:
+    study = next(COUNT)
+    with worker(site):
+        ada("POST", "/data/services/archive", params={"src": waiting(site, ada, "C1", study=study)["url"]})
+        again = waiting(site, ada, "C2", study=study)
+        for parameters, status, code in (
+            ({}, 409, "session_exists"),
+            ({"overwrite": "append"}, 409, "files_exist"),
+            ({"overwrite": "append", "overwrite_files": "true"}, 200, None),
+        ):
+            answer = ada("POST", "/data/services/archive", params={"src": again["url"], "session": "C1"} | parameters)
+            assert (answer.status_code, answer.headers.get("X-Inbox-Reason")) == (status, code), answer.text
+            if code:
+                assert result(ada, f"/data{again['url']}")[0]["status"] == "CONFLICT"
+
+
+def test_several_are_listed_and_archived_by_and_by(site: Site, ada: Client) -> None:
+    rows = [waiting(site, ada, f"D{number}") for number in range(2)]
+    answer = ada("POST", "/data/services/archive?format=json", params=[("src", row["url"]) for row in rows])
+    assert [row["status"] for row in answer.json()["ResultSet"]["Result"]] == ["QUEUED_ARCHIVING"] * 2
+    for call in (("POST", "/data/services/archive"), ("POST", "/data/services/prearchive/delete")):
+        locked = ada(*call, params={"src": rows[0]["url"]})
+        assert (locked.status_code, locked.headers["X-Inbox-Reason"]) == (403, "session_locked")
+    with worker(site):
+        last = waiting(site, ada, "D9")
+        ada("POST", "/data/services/archive", params={"src": last["url"]})
+    assert not {"D0", "D1", "D9"} & {row["name"] for row in result(ada, "/data/prearchive/projects/P1")}
+
+
+def test_delete_and_rebuild(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "E1")
+    answer = ada("POST", "/data/services/prearchive/rebuild?format=json", params={"src": row["url"]})
+    assert [each["status"] for each in answer.json()["ResultSet"]["Result"]] == ["READY"]
+    for action in ("action=build", "action=reset-status", "action=set-status&status=READY"):
+        assert ada("POST", f"/data{row['url']}?{action}").text == f"{row['url']}\r\n"
+    for action in ("action=set-status&status=_ARCHIVING", "action=none", ""):
+        assert ada("POST", f"/data{row['url']}?{action}").status_code == 400
+    assert ada("DELETE", f"/data{row['url']}").status_code == 200
+    assert ada("GET", f"/data{row['url']}").status_code == 404
+    row = waiting(site, ada, "E2")
+    answer = ada("POST", "/data/services/prearchive/delete?format=csv", params={"src": f"/data{row['url']}"})
+    assert "E2" in answer.text
+    assert ada("DELETE", f"/data{row['url']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ({}, 400),
+        ({"src": "/archive/projects/P1"}, 400),
+        ({"src": "/prearchive/projects/P1/20260101_000000000/none"}, 404),
+        ({"src": "/prearchive/projects/P2/20260101_000000000/none"}, 403),
+        ({"project": "P1", "PREARC_TIMESTAMP": "20260101_000000000", "PREARC_SESSION_FOLDER": "none"}, 404),
+        ({"src": "/prearchive/projects/P1/20260101_000000000/none", "session": "../x"}, 400),
+    ],
+)
+def test_what_cannot_be_archived(ada: Client, parameters: dict[str, str], status: int) -> None:
+    assert ada("POST", "/data/services/archive", params=parameters).status_code == status
+
+
+def test_nothing_is_taken_from_another_site(site: Site, ada: Client, tmp_path: Path) -> None:
+    row = waiting(site, ada, "G1")
+    for url in ("/data/services/archive", "/data/services/prearchive/delete"):
+        answer = ada("POST", url, params={"src": row["url"]}, headers={"Origin": "https://evil.test"})
+        assert answer.status_code == 403
+    assert result(ada, f"/data{row['url']}")[0]["status"] == "READY"
