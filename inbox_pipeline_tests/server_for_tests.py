@@ -59,11 +59,13 @@ class Server:
         secret = password or Path(self.ready["admin_password_file"]).read_text().strip()
         return httpx.Client(base_url=self.ready["url"], auth=(login, secret), timeout=60)
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run an `inbox-pipeline` command on this HOME."""
         env = {**os.environ, **self.environment, "INBOX_PIPELINE_HOME": str(self.home)}
         command = [sys.executable, "-m", "inbox_pipeline.cli", *arguments]
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=check, timeout=300)
+        return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, check=check, timeout=300)
 
     def stop(self) -> None:
         """End it as a service manager would."""
