@@ -190,26 +190,27 @@ ROUTES: list[tuple[dict[str, str], dict[str, str], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("elements", "parameters", "expected"), ROUTES)
-def test_06_routing(
-    server: Server,
-    client: Client,
-    elements: dict[str, str],
-    parameters: dict[str, str],
-    expected: tuple[str, str],
-) -> None:
+def test_06_routing(server: Server, client: Client) -> None:
+    filed = [routed(server, client, *route[:2]) for route in ROUTES]
+    wrong = {}
+    for (name, number), (elements, parameters, expected) in zip(filed, ROUTES, strict=True):
+        found = [(s["subject"], s["session"]) for s in wait_for(client, number)["sessions"]]
+        if found != [tuple(each.replace("{id}", name) for each in expected)]:
+            wrong[name] = (elements, parameters, expected, found)
+    assert wrong == {}
+
+
+def routed(server: Server, client: Client, elements: dict[str, str], parameters: dict[str, str]) -> tuple[str, int]:
+    """Ask for the import of one file; return its PatientID, which stands for `{id}`, and the request."""
     study = next(STUDIES)
     name = f"R{study}"
 
     def filled(values: dict[str, str]) -> dict[str, str]:
         return {key: value.replace("{id}", name) for key, value in values.items()}
 
-    values = {"PatientID": name, **filled(elements)}
     folder = inbox(server, f"a06-{study}", "MANUAL")
-    save(instance(study, 1, 1, **values), folder / "one.dcm")
-    answer = imported(client, folder, "MANUAL", **filled(parameters))
-    wanted = tuple(each.replace("{id}", name) for each in expected)
-    assert [(s["subject"], s["session"]) for s in answer["sessions"]] == [wanted]
+    save(instance(study, 1, 1, **{"PatientID": name, **filled(elements)}), folder / "one.dcm")
+    return name, file_request(client, folder, "MANUAL", **filled(parameters))
 
 
 def scripted(client: Client, text: str) -> Callable[[], None]:
@@ -294,10 +295,8 @@ def test_10_twenty_at_once(server: Server, client: Client) -> None:
         for number in range(1, 21)
     }
     with ThreadPoolExecutor(20) as pool:
-        filed = dict(
-            zip(folders, pool.map(lambda each: file_request(client, each, "AUTO"), folders.values()), strict=True)
-        )
-    for number, request_id in filed.items():
+        filed = pool.map(lambda each: file_request(client, each, "AUTO"), folders.values())
+    for number, request_id in zip(folders, filed, strict=True):
         answer = wait_for(client, request_id, 300)
         assert (answer["outcome"], answer["files"]["by_disposition"]) == ("complete", {"archived": number})
         assert [s["session"] for s in answer["sessions"]] == [f"A10{number}"]
