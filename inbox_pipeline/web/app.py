@@ -18,6 +18,7 @@ from inbox_pipeline.web import (
     xnat_anonymize,
     xnat_archive,
     xnat_config,
+    xnat_files,
     xnat_import,
     xnat_session,
 )
@@ -34,6 +35,7 @@ ROUTERS = (
     xnat_anonymize.router,
     xnat_config.router,
     xnat_archive.router,
+    xnat_files.router,
     api.router,
 )
 SECURITY = {
