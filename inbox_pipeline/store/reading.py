@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -75,11 +76,21 @@ class OpenFolder:
         finally:
             os.close(handle)
 
+    def crc32(self, name: str, sha256: str) -> int:
+        """Return the CRC-32 of a file of that digest.
+
+        Raises:
+            NotAsArchived: it has another digest, or cannot be read.
+        """
+        crc = 0
+        for piece in self.pieces(name, sha256):
+            crc = zlib.crc32(piece, crc)
+        return crc
+
     def holds(self, name: str, sha256: str) -> bool:
         """Return whether a file is there with that digest."""
         try:
-            for _ in self.pieces(name, sha256):
-                pass
+            self.crc32(name, sha256)
         except NotAsArchived:
             return False
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -27,7 +28,7 @@ from inbox_pipeline.web.tables import table_answer
 from inbox_pipeline.web.xnat_archive import EXPERIMENTS_AT, PREFIXES
 from inbox_pipeline.web.xnat_columns import RESOURCE, files_of, shown, wanted_of
 from inbox_pipeline.web.xnat_places import Scans, Session
-from inbox_pipeline.web.zipping import Member, zipped
+from inbox_pipeline.web.zipping import Member, zip_length, zipped
 
 ZIP, DICOM = "application/zip", "application/dicom"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -77,18 +78,20 @@ for prefix in PREFIXES:
 
 def _zip_answer(request: Request, opened: OpenFiles) -> Response:
     name = f"{opened.session['label']}.zip"
+    members = [_member(opened, row) for row in opened.rows]
     headers = {"content-type": ZIP, "content-disposition": f'attachment; filename="{name}"'}
-    return _Sent(opened.folder, _body(request, zipped(_members(opened))), HTTPStatus.OK, headers)
+    headers |= {"content-length": str(zip_length(members))}
+    return _Sent(opened.folder, _body(request, zipped(members)), HTTPStatus.OK, headers)
 
 
-def _members(opened: OpenFiles) -> Iterator[Member]:
-    """Yield the members of a zip file, named as XNAT names them."""
-    label, moment = opened.session["label"], opened.session["created_at"]
-    for row in opened.rows:
-        kind = _PLAIN.sub("_", row["scan_type"] or "")
-        scan = f"{row['scan_label']}-{kind}" if kind else row["scan_label"]
-        name = f"{label}/scans/{scan}/resources/{RESOURCE}/files/{row['path'].rpartition('/')[2]}"
-        yield Member(name, row["bytes"], moment, opened.folder.pieces(row["path"], row["sha256"]))
+def _member(opened: OpenFiles, row: RowMapping) -> Member:
+    """Return the member of a zip file that a file becomes, named as XNAT names it."""
+    session, folder, path = opened.session, opened.folder, row["path"]
+    kind = _PLAIN.sub("_", row["scan_type"] or "")
+    scan = f"{row['scan_label']}-{kind}" if kind else row["scan_label"]
+    name = f"{session['label']}/scans/{scan}/resources/{RESOURCE}/files/{path.rpartition('/')[2]}"
+    check, pieces = partial(folder.crc32, path, row["sha256"]), partial(folder.stretch, path, 0, row["bytes"])
+    return Member(name, row["bytes"], session["created_at"], check, pieces)
 
 
 def _file_answer(request: Request, folder: OpenFolder, row: RowMapping) -> Response:
