@@ -20,6 +20,7 @@ from inbox_pipeline.web import (
     xnat_config,
     xnat_files,
     xnat_import,
+    xnat_manage,
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -36,6 +37,7 @@ ROUTERS = (
     xnat_config.router,
     xnat_archive.router,
     xnat_files.router,
+    xnat_manage.router,
     api.router,
 )
 SECURITY = {
