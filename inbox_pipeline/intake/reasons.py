@@ -238,6 +238,14 @@ REFUSALS = [
             "Send parameters in the query, and scripts of at most 1 MiB.",
         ),
     ),
+    *_refusals(
+        503,
+        (
+            "session_away",
+            "The session's files are not at their place just now, or are not what was archived.",
+            "Try again in a moment; if it stays so, run `inbox-pipeline verify`.",
+        ),
+    ),
 ]
 
 REQUEST_ENDINGS = _rows(

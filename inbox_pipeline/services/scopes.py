@@ -28,6 +28,12 @@ def existing_project(connection: Connection, project_id: str) -> RowMapping:
     return row
 
 
+def project_exists(site: Site, project_id: str) -> bool:
+    """Return whether there is a project of that ID, matched without case."""
+    with site.catalog.read() as connection:
+        return "\0" not in project_id and get_project(connection, project_id) is not None
+
+
 def known_project_id(site: Site, project_id: str) -> str:
     """Return a project's ID as it is written in the catalog.
 

@@ -19,8 +19,13 @@ from inbox_pipeline.web import (
     xnat_archive,
     xnat_archiving,
     xnat_config,
+    xnat_files,
     xnat_import,
+<<<<<<< HEAD
     xnat_prearchive,
+=======
+    xnat_manage,
+>>>>>>> views
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -36,8 +41,13 @@ ROUTERS = (
     xnat_anonymize.router,
     xnat_config.router,
     xnat_archive.router,
+<<<<<<< HEAD
     xnat_prearchive.router,
     xnat_archiving.router,
+=======
+    xnat_files.router,
+    xnat_manage.router,
+>>>>>>> views
     api.router,
 )
 SECURITY = {

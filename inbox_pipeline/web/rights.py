@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.services.accounts import Account, is_owner, may_read
+from inbox_pipeline.services.accounts import Account, is_owner, may_edit, may_read
 from inbox_pipeline.services.scopes import known_project_id
 from inbox_pipeline.web.identity import Known, Served
 
@@ -29,6 +29,17 @@ def readable_project(project_id: str, account: Known, site: Served) -> str:
 
 
 Readable = Annotated[str, Depends(readable_project)]
+
+
+def editable_project(readable: Readable, account: Known, site: Served) -> str:
+    """Return the ID of a project whose data the sender may change, as it is written in the catalog.
+
+    Raises:
+        Rejected: `project_not_found`, or `forbidden` for one that the sender may only see.
+    """
+    if not may_edit(site, account, readable):
+        raise refusal("forbidden")
+    return readable
 
 
 def owned_project(readable: Readable, account: Known, site: Served) -> str:
@@ -53,5 +64,6 @@ def administrator(account: Known) -> Account:
     return account
 
 
+Editable = Annotated[str, Depends(editable_project)]
 Owned = Annotated[str, Depends(owned_project)]
 Administrator = Annotated[Account, Depends(administrator)]

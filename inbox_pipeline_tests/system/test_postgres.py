@@ -10,7 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from inbox_pipeline.services import fixity, guards, queue, requests, scripts, steps, sweeps, undo
+from inbox_pipeline.services import browse, fixity, guards, queue, reading, requests, scripts, steps, sweeps, undo
 from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.projects import create_project, set_project, set_site
 from inbox_pipeline.services.scripts import ensure_default_script
@@ -18,6 +18,7 @@ from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog.schema import metadata
+from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline_tests.data_for_tests import session_folder
 from inbox_pipeline_tests.services.crowd import crowd
 from inbox_pipeline_tests.services.importing import imported
@@ -67,6 +68,31 @@ def test_an_import_with_cleanup_an_expired_attempt_and_a_sweep(pg_site: Site, ow
     session_folder(site.settings.inbox_path / "P" / "next", study=2)
     sweeps.sweep_all(site, 4e9)
     assert [id_ for report in sweeps.sweep_all(site, 4e9 + 2) for id_ in report.request_ids] == [2]
+
+
+def test_the_archive_is_browsed(pg_site: Site, owner: Account) -> None:
+    site, inbox = pg_site, pg_site.settings.inbox_path
+    for study in (1, 2):
+        folder = session_folder(inbox / "P" / f"s{study}", study=study, SeriesDescription="T1")
+        imported(site, owner, folder, EXPT_LABEL=f"E{study}")
+    for wanted, count in (
+        (Wanted(), 2),
+        (Wanted({"accession": ["inbox_e00001"]}), 1),
+        (Wanted({"label": ["*"], "project_id": ["p"], "xsi_type": ["xnat:MR%"]}), 2),
+        (Wanted({"study_uid": ["*.2"]}, order=["-date", "label"]), 1),
+        (Wanted(days=(dt.date(2020, 1, 3), dt.date(2020, 1, 3))), 1),
+        (Wanted(days=(dt.date(2019, 1, 3), dt.date(2019, 1, 4))), 0),
+    ):
+        assert browse.list_sessions(site, owner, wanted).total == count
+    page = browse.list_sessions(site, owner, Wanted(limit=1, offset=1, order=["-date"]), by_scan=True)
+    assert (page.total, [row["scan_frames"] for row in page.rows]) == (2, [3])
+    session = browse.find_session(site, owner, "INBOX_E00001")
+    scans = browse.choose_scans(site, session, "T1")
+    files = browse.list_files(site, session, scans, Wanted(limit=2))
+    assert (files.total, len(files.rows)) == (3, 2)
+    with reading.open_files(site, session["id"], [scans[0]["id"]]).folder as folder:
+        assert all(folder.holds(row["path"], row["sha256"]) for row in files.rows)
+    assert browse.count_types(site, owner) == [("xnat:mrSessionData", 2)]
 
 
 def test_guards_an_undo_a_restoration_and_a_reading(pg_site: Site, owner: Account) -> None:

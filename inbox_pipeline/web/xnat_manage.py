@@ -1,0 +1,72 @@
+"""Making projects and subjects, and a project's auto-archive code, over XNAT's addresses.
+
+Belongs here: those routes, with what XNAT's clients send beside the name. Does not belong here: the rules
+(`services/projects.py`, `services/subjects.py`).
+
+Values of XNAT's schema that are not held here are not kept, and bodies are not read.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services import projects
+from inbox_pipeline.services.scopes import project_exists
+from inbox_pipeline.services.subjects import create_subject
+from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.identity import Known, Served
+from inbox_pipeline.web.parameters import Pairs, Query, last
+from inbox_pipeline.web.rights import Administrator, Editable, Owned, Readable
+from inbox_pipeline.web.xnat_archive import PREFIXES
+
+_routes = APIRouter()
+
+
+@_routes.put("/projects/{project_id}")
+def put_project(project_id: str, sender: Administrator, site: Served, query: Query) -> Response:
+    """Make a project, or give one another name; answers its ID, with 201 if it was made."""
+    made, title = not project_exists(site, project_id), _given(query, "xnat:projectData", "name")
+    if made:
+        shown = projects.create_project(site, sender.login, project_id, title)
+    else:
+        shown = projects.set_project(site, sender.login, project_id, title=title or None)
+    return text(shown["id"], status=HTTPStatus.CREATED if made else HTTPStatus.OK)
+
+
+@_routes.put("/projects/{project_id}/subjects/{subject_id}")
+def put_subject(project: Editable, subject_id: str, account: Known, site: Served, query: Query) -> Response:
+    """Make a subject unless it is there; answers its accession id, with 201 if it was made."""
+    label = _given(query, "xnat:subjectData", "label")
+    if label and label != subject_id:
+        raise refusal("not_supported", name="label")
+    accession, made = create_subject(site, account.login, project, subject_id)
+    return text(accession, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
+
+
+@_routes.get("/projects/{project_id}/prearchive_code")
+def prearchive_code(project: Readable, site: Served) -> Response:
+    """Answer a project's auto-archive code as text."""
+    return text(str(projects.show_project(site, project)["prearchive_code"]))
+
+
+@_routes.put("/projects/{project_id}/prearchive_code/{code}")
+def put_prearchive_code(project: Owned, code: str, account: Known, site: Served) -> Response:
+    """Set a project's auto-archive code: 0, 4 or 5."""
+    if not (code.isascii() and code.isdecimal() and len(code) < 4):
+        raise refusal("parameter_invalid", name="prearchive_code")
+    projects.set_project(site, account.login, project, prearchive_code=int(code))
+    return text("")
+
+
+router = APIRouter(include_in_schema=False)
+for prefix in PREFIXES:
+    router.include_router(_routes, prefix=prefix)
+
+
+def _given(query: Pairs, xsi_type: str, name: str) -> str:
+    """Return a value that the query gives by its short name or as a path into XNAT's schema."""
+    return last(query, f"{xsi_type}/{name}") or last(query, name)

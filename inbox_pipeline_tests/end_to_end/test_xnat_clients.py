@@ -1,0 +1,201 @@
+"""Unmodified xnatpy and pyxnat against a running `up`: import by inbox, browse to the files, download and compare."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inbox_pipeline_tests.data_for_tests import instance, save
+from inbox_pipeline_tests.server_for_tests import Server
+
+pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
+
+PASSWORD = "correct horse"
+WAYS: list[dict[str, bool]] = [{}, {"extension_types": False}]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a user, a project of policy `none` and one of policy `basic`, and a project of others."""
+    folder = tmp_path_factory.mktemp("clients")
+    with Server(folder / "home", folder / "up.log") as running:
+        command = [sys.executable, "-m", "inbox_pipeline.cli", "user", "create", "ada", "--password-stdin"]
+        subprocess.run([*command, "--home", str(running.home)], input=PASSWORD.encode(), check=True, timeout=60)
+        for project in ("PLAIN", "BASIC"):
+            running.command("project", "create", project, "--owner", "ada")
+        running.command("project", "create", "OTHER")
+        running.command("project", "set", "BASIC", "--policy", "basic")
+        fill(Path(running.ready["inbox_path"]))
+        yield running
+
+
+def fill(inbox: Path) -> None:
+    """Write a study of two MR series and one of CT under PLAIN, and an MR series under BASIC."""
+    for number in (1, 2, 3):
+        save(instance(1, 1, number, SeriesDescription="T1 sag"), inbox / "PLAIN" / "mr" / f"a{number}.dcm")
+        save(instance(1, 2, number, SeriesDescription="T2 tra"), inbox / "PLAIN" / "mr" / f"b{number}.dcm")
+        save(instance(3, 1, number, SeriesDescription="T1 sag"), inbox / "BASIC" / "mr" / f"c{number}.dcm")
+    save(instance(2, 7, 1, modality="CT", SeriesDescription="Thorax"), inbox / "PLAIN" / "ct" / "d.dcm")
+
+
+def connected(server: Server, **options: Any) -> Any:
+    import xnat
+
+    return xnat.connect(server.ready["url"], user="ada", password=PASSWORD, loglevel="ERROR", **options)
+
+
+@pytest.fixture(scope="module")
+def imported(server: Server) -> Server:
+    """The server, once xnatpy has imported the three folders by inbox and polled them to their ends."""
+    inbox = Path(server.ready["inbox_path"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with connected(server, no_parse_model=True) as session:
+            jobs = [
+                session.services.import_dicom_inbox(str(inbox / path), project=path.split("/")[0], **labels)
+                for path, labels in (
+                    ("PLAIN/mr", {"subject": "S1", "experiment": "MR1"}),
+                    ("PLAIN/ct", {"subject": "S1", "experiment": "CT1"}),
+                    ("BASIC/mr", {}),
+                )
+            ]
+            deadline = time.monotonic() + 180
+            while not all(job.status in ("Completed", "Failed") for job in jobs):
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+            assert [job.status for job in jobs] == ["Completed"] * 3
+    return server
+
+
+def on_disk(server: Server, label: str, scan: str = "*") -> dict[str, bytes]:
+    folders = Path(server.ready["archive_path"]).glob(f"*/arc001/{label}/SCANS/{scan}/DICOM")
+    return {path.name: path.read_bytes() for folder in folders for path in folder.glob("*.dcm")}
+
+
+def in_zip(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_xnatpy_browses_to_the_files_and_downloads(imported: Server, tmp_path: Path, options: dict[str, bool]) -> None:
+    with connected(imported, **options) as session:
+        assert sorted(session.projects.keys()) == ["BASIC", "PLAIN"]
+        project = session.projects["PLAIN"]
+        subject = project.subjects["S1"]
+        assert set(subject.experiments.keys()) == {each.id for each in project.experiments.values()}
+        experiment = subject.experiments["MR1"]
+        assert (experiment.label, experiment.subject_id, experiment.modality) == ("MR1", subject.id, "MR")
+        assert (str(experiment.date), str(experiment.time)) == ("2020-01-02", "10:10:10")
+        assert experiment.insert_date is not None
+        assert [(scan.id, scan.type, scan.frames) for scan in experiment.scans] == [
+            ("1", "T1 sag", 3),
+            ("2", "T2 tra", 3),
+        ]
+        scan = experiment.scans["T1 sag"]
+        resource = scan.resources["DICOM"]
+        expected = on_disk(imported, "MR1", "1")
+        assert (resource.file_count, resource.file_size) == (3, sum(map(len, expected.values())))
+        for name, content in expected.items():
+            file = resource.files[name]
+            target = tmp_path / name
+            file.download(str(target), verbose=False)
+            assert target.read_bytes() == content
+            assert file.verify_digest()
+        scan.download(str(tmp_path / "scan.zip"), verbose=False)
+        assert in_zip(tmp_path / "scan.zip") == expected
+        experiment.download(str(tmp_path / "all.zip"), verbose=False)
+        assert in_zip(tmp_path / "all.zip") == on_disk(imported, "MR1")
+        subject.download_dir(str(tmp_path), verbose=False)
+        assert {path.name for path in tmp_path.rglob("S1/*/scans/*/resources/DICOM/files/*")} == set(
+            on_disk(imported, "MR1") | on_disk(imported, "CT1")
+        )
+
+
+def test_xnatpy_without_a_model_reads_lists(imported: Server) -> None:
+    with connected(imported, no_parse_model=True) as session:
+        rows = session.get_json("/data/experiments", query={"columns": "ID,label,xsiType", "project": "PLAIN"})
+        found = {(row["label"], row["xsiType"]) for row in rows["ResultSet"]["Result"]}
+        assert found == {("MR1", "xnat:mrSessionData"), ("CT1", "xnat:ctSessionData")}
+
+
+def test_xnatpy_sees_a_session_of_policy_basic_under_pseudonyms(imported: Server) -> None:
+    with connected(imported) as session:
+        (experiment,) = session.projects["BASIC"].experiments.values()
+        (scan,) = experiment.scans.values()
+        assert "FAKE" not in experiment.label + session.projects["BASIC"].subjects[0].label
+        assert str(experiment.date) != "2020-01-04"
+        dataset = scan.read_dicom()
+        assert dataset.StudyInstanceUID == experiment.uid
+        assert dataset.StudyDate == f"{experiment.date:%Y%m%d}"
+        assert dataset.get("SeriesDescription") == scan.series_description
+
+
+def test_xnatpy_makes_a_subject_where_its_user_may(imported: Server) -> None:
+    with connected(imported) as session:
+        made = session.classes.SubjectData(parent=session.projects["PLAIN"], label="MADE")
+        assert made.label == "MADE"
+        assert session.projects["PLAIN"].subjects["MADE"].id == made.id
+
+
+def test_pyxnat_browses_to_the_files_and_downloads(imported: Server, tmp_path: Path) -> None:
+    from pyxnat import Interface
+
+    central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
+    assert sorted(central.select.projects().get()) == ["BASIC", "PLAIN"]
+    project = central.select.project("PLAIN")
+    assert project.exists()
+    assert not central.select.project("OTHER").exists()
+    assert project.prearchive_code() == 4
+    assert project.subject("S1").id() in project.subjects().get()
+    experiment = project.subject("S1").experiment("MR1")
+    assert (experiment.exists(), experiment.datatype()) == (True, "xnat:mrSessionData")
+    assert experiment.attrs.get("xnat:mrSessionData/date") == "2020-01-02"
+    assert experiment.scans().get() == ["1", "2"]
+    assert experiment.xpath("//xnat:scan/@type") == ["T1 sag", "T2 tra"]
+    resource = experiment.scan("1").resource("DICOM")
+    expected = on_disk(imported, "MR1", "1")
+    assert sorted(resource.files().get()) == sorted(expected)
+    for name, content in expected.items():
+        file = resource.file(name)
+        assert file.attributes()["digest"] == hashlib.md5(content).hexdigest()  # noqa: S324
+        assert Path(file.get(str(tmp_path / name))).read_bytes() == content
+    archive = experiment.scans().download(str(tmp_path), type="T1 sag", name="one")
+    assert in_zip(Path(archive)) == expected
+    central.disconnect()
+
+
+def test_pyxnat_lists_experiments_and_scans_of_all_kinds(imported: Server) -> None:
+    from pyxnat import Interface
+
+    central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
+    found = {row["ID"]: row for row in central.array.experiments(project_id="PLAIN").data}
+    assert {row["xsiType"] for row in found.values()} == {"xnat:mrSessionData", "xnat:ctSessionData"}
+    assert len({row["subject_ID"] for row in found.values()}) == 1
+    assert len(central.array.mrsessions(project_id="PLAIN").data) == 1
+    assert len(central.array.scans(project_id="PLAIN").data) == 3
+    assert len(central.array.mrscans(project_id="PLAIN").data) == 2
+    assert len(central.select("/projects/PLAIN/subjects/*/experiments/*/scans/*").get()) == 3
+    assert len(central.array.experiments(project_id="OTHER").data) == 0
+    central.disconnect()
+
+
+def test_raw_verbs_of_pyxnat(imported: Server) -> None:
+    from pyxnat import Interface
+
+    central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
+    answer = central.get("/data/projects/PLAIN/experiments/MR1/scans/ALL/files?format=zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert len(archive.namelist()) == 6
+    assert central.get("/data/projects/OTHER/experiments").status_code == 404
+    assert central.put("/data/projects/NEW").status_code == 403
