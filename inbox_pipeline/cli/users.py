@@ -62,6 +62,17 @@ def enable(name: str) -> None:
     _set_enabled(name, True)
 
 
+@user.command()
+@click.argument("name")
+@options.home_option
+def unlock(name: str) -> None:
+    """Let a user log in again now after too many failed log-ins."""
+    from inbox_pipeline.services import throttle  # noqa: PLC0415 - loads SQLAlchemy
+
+    found = throttle.unlock(options.site(), options.actor(), name)
+    click.echo(f"user {name}: {'unlocked' if found else 'was not locked'}")
+
+
 @user.command("list")
 @options.json_option
 @options.home_option

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import Rejected, Throttled
 
 DISPOSITIONS = (
     "archived",
@@ -55,6 +55,14 @@ REFUSALS = [
             "login_failed",
             "The user name or the password is wrong, or the account is disabled.",
             "Check both, or ask an administrator to enable the account.",
+        ),
+    ),
+    *_refusals(
+        429,
+        (
+            "login_throttled",
+            "Too many log-ins with this name or from this address have failed; for a while none is checked.",
+            "Wait the seconds of Retry-After, or ask an administrator to unlock it; sessions and tokens go on working.",
         ),
     ),
     *_refusals(
@@ -539,6 +547,12 @@ def refusal(code: str, **fields: object) -> Rejected:
     return Rejected(
         code, reason.sentence.format(**fields), reason.hint.format(**fields), {"status": int(reason.kind), **fields}
     )
+
+
+def throttled(seconds: int) -> Throttled:
+    """Return the refusal of a log-in that comes so many seconds too early."""
+    reason = _REFUSAL_BY_CODE["login_throttled"]
+    return Throttled(reason.code, reason.sentence, reason.hint, {"status": int(reason.kind), "retry_after": seconds})
 
 
 def refusal_status(code: str) -> int:

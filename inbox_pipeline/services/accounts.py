@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services import throttle
 from inbox_pipeline.services.credentials import VerifiedPairs, decoy_hash, hash_password, password_matches
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.services.throttle import FIRST_ADMINISTRATOR
 from inbox_pipeline.store.catalog import accounts as store
 from inbox_pipeline.store.catalog.site import record
 
@@ -30,7 +32,6 @@ TOKEN_SECONDS = 2 * 86400.0
 """An alias token ends after this time (XNAT's `aliasTokenTimeout`)."""
 
 TOUCH_SECONDS = 15.0
-FIRST_ADMINISTRATOR = "admin"
 
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALIAS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -48,24 +49,28 @@ class Account:
 _verified = VerifiedPairs()
 
 
-def authenticate(site: Site, login: str, password: str) -> Account:
+def authenticate(
+    site: Site, login: str, password: str, address: str | None = None, *, now: dt.datetime | None = None
+) -> Account:
     """Return the account of a login and password, or of an alias token given as such a pair.
+
+    Args:
+        address: the IP address from which the pair comes; failures are counted by it too.
 
     Raises:
         Rejected: `login_failed`, the same for an unknown login, a wrong password and a disabled account.
+        Throttled: `login_throttled`, after too many failures, whether the pair is right or not; never for a token.
     """
     if _ALIAS.fullmatch(login):
         return _token_account(site, login, password)
-    user = _user(site, login)
-    if user is None:
-        password_matches(decoy_hash(), password)
-        raise refusal("login_failed")
-    digest = site.secret.digest("verified-pair", login, password, str(user.credentials_version))
-    if not _verified.holds(digest) and not password_matches(user.password_hash, password):
-        raise refusal("login_failed")
-    if not user.enabled:
-        raise refusal("login_failed")
-    _verified.add(digest)
+    trying = throttle.attempt(site, login, address, now or _now())
+    with throttle.turn(trying):
+        failures = throttle.refuse_blocked(site, trying)
+        user = _user(site, login)
+        if not _is_right(site, user, password):
+            throttle.note_failure(site, trying)
+            raise refusal("login_failed")
+        throttle.note_success(site, trying, failures)
     return _account(user)
 
 
@@ -238,6 +243,19 @@ def _user(site: Site, login: str) -> Any:
         return None
     with site.catalog.read() as connection:
         return store.user_by_login(connection, login)
+
+
+def _is_right(site: Site, user: Any, password: str) -> bool:
+    """Return whether that is the password of an enabled user; that there is none takes as long to say."""
+    if user is None:
+        password_matches(decoy_hash(), password)
+        return False
+    digest = site.secret.digest("verified-pair", user.login, password, str(user.credentials_version))
+    if not _verified.holds(digest) and not password_matches(user.password_hash, password):
+        return False
+    if user.enabled:
+        _verified.add(digest)
+    return bool(user.enabled)
 
 
 def _has_role(site: Site, account: Account, project_id: str, roles: set[str]) -> bool:

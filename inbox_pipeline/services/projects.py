@@ -114,7 +114,8 @@ def set_site(site: Site, actor: str, **changes: Any) -> dict[str, Any]:
         site: the site.
         actor: login of the person who asks.
         changes: `script_enabled`, `policy`, `options`, `strict_identifiers`, `strict_script`, `url_hosts` (names
-            separated by commas, from which `getURL` may read); those that are None stay.
+            separated by commas, from which `getURL` may read), and of failed log-ins `login_failures`,
+            `address_failures`, `lockout_seconds`, `lock_first_administrator`; those that are None stay.
 
     Raises:
         Rejected: `parameter_invalid`.

@@ -51,12 +51,13 @@ def identify(request: Request) -> Caller | None:
 
     Raises:
         Rejected: `login_failed`, when Basic credentials are wrong.
+        Throttled: `login_throttled`, when too many were.
     """
     site, session_id = site_of(request), presented_session(request)
     pair = basic_pair(request)
     account = accounts.session_account(site, session_id) if session_id else None
     if pair is not None:
-        owner = accounts.authenticate(site, *pair)
+        owner = accounts.authenticate(site, *pair, sender_address(request))
         return Caller(owner, session_id if account == owner else None)
     if account is None:
         return None
@@ -108,6 +109,11 @@ def basic_pair(request: Request) -> tuple[str, str] | None:
         pair = raw.decode("latin-1")
     login, _, password = pair.partition(":")
     return login, password
+
+
+def sender_address(request: Request) -> str | None:
+    """Return the IP address that a request comes from: a trusted proxy's word for it, else the other end's."""
+    return request.client.host if request.client else None
 
 
 def presented_session(request: Request) -> str | None:

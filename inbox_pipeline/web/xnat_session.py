@@ -27,6 +27,7 @@ from inbox_pipeline.web.identity import (
     open_session,
     presented_session,
     refuse_other_sites_always,
+    sender_address,
     set_session_cookie,
 )
 from inbox_pipeline.web.parameters import Form, Query, last
@@ -50,7 +51,8 @@ tokens = APIRouter(
 @router.api_route("/data/services/auth", methods=["PUT", "POST"])
 def log_in(request: Request, site: Served, form: Form) -> Response:
     """Start a session for `username` and `password` of the form, and answer its id."""
-    account = accounts.authenticate(site, _text(last(form, "username")), _text(last(form, "password")))
+    login, password = _text(last(form, "username")), _text(last(form, "password"))
+    account = accounts.authenticate(site, login, password, sender_address(request))
     return text(open_session(request, account))
 
 

@@ -11,6 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from inbox_pipeline.intake.reasons import REASONS
+from inbox_pipeline.services import accounts, projects, throttle
+from inbox_pipeline_tests.web.conftest import Client
+
 PASSWORD = "correct horse"
 GUARDED = [
     "/data/auth",
@@ -201,3 +205,32 @@ def test_what_clients_ask_when_they_connect(ada: Any) -> None:
     assert ada("GET", "/xapi/siteConfig/buildInfo?format=json").json()["version"] == "1.9.1"
     assert ada("GET", "/xapi/schemas?format=json").json() == []
     assert ada("GET", "/data/search/elements?format=json").json() == {"ResultSet": {"Result": []}}
+
+
+@pytest.fixture
+def guesser(site: Any, app: Any) -> Any:
+    """A client at an address of its own, at a login that is locked by one failure."""
+    accounts.create_user(site, "admin", "eve", PASSWORD, if_missing=True)
+    projects.set_site(site, "test", login_failures=1)
+    yield Client(app, address="198.51.100.77")
+    projects.set_site(site, "test", login_failures=10)
+    throttle.unlock(site, "test", "eve")
+
+
+def test_after_too_many_failures_all_is_429_with_the_seconds_to_wait(guesser: Any) -> None:
+    wrong = guesser("PUT", "/data/services/auth", data={"username": "eve", "password": "wrong"})
+    assert wrong.status_code == 401
+    page = guesser("PUT", "/data/services/auth", data={"username": "eve", "password": PASSWORD})
+    problem = guesser("GET", "/api/v1/requests", auth=("eve", PASSWORD))
+    for answer in (page, problem):
+        assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (429, "login_throttled")
+        assert 800 < int(answer.headers["Retry-After"]) <= 900
+    assert f"<h3>{REASONS['429', 'login_throttled'].sentence}</h3>" in page.text
+    assert (problem.json()["retryable"], problem.json()["status"]) == (True, 429)
+
+
+def test_a_session_goes_on_while_its_login_is_refused(guesser: Any) -> None:
+    cookie = _session(guesser("GET", "/data/JSESSION", auth=("eve", PASSWORD)))
+    guesser("GET", "/data/auth", auth=("eve", "wrong"))
+    assert guesser("GET", "/data/auth", auth=("eve", PASSWORD)).status_code == 429
+    assert guesser("GET", "/data/auth", headers=cookie).text == "User 'eve' is logged in"

@@ -66,7 +66,19 @@ users = sa.Table(
     sa.Column("enabled", sa.Boolean, nullable=False, default=True),
     sa.Column("credentials_version", sa.Integer, nullable=False, default=1),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("data_role", sa.String(16)),
 )
+"""`data_role` is what the user may do in every project: `data_access`, `data_admin`, or nothing."""
+
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("blocked_until", UtcDateTime, nullable=False),
+)
+"""Runs of failed log-ins by keyed digest of a login or an address; people type passwords into the login's field."""
 
 alias_tokens = sa.Table(
     "alias_tokens",

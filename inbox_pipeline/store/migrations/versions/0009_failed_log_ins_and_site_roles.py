@@ -1,0 +1,28 @@
+"""Runs of failed log-ins, and roles that hold in every project"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply this revision."""
+    op.create_table(
+        "login_failures",
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("began_at", sa.DateTime(), nullable=False),
+        sa.Column("blocked_until", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_login_failures")),
+    )
+    op.add_column("users", sa.Column("data_role", sa.String(16), nullable=True))
+
+
+def downgrade() -> None:
+    """Take this revision back."""
+    op.drop_column("users", "data_role")
+    op.drop_table("login_failures")
