@@ -146,7 +146,11 @@ REFUSALS = [
             "Choose another name.",
         ),
         ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
-        ("password_weak", "The password is too short.", "Use at least 8 characters."),
+        (
+            "password_weak",
+            "The password is too short, one of the commonest, or the user's name.",
+            "Use at least 8 characters, best several words; nothing else is asked of it.",
+        ),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
         (
             "pixel_rules_invalid",

@@ -28,6 +28,9 @@ from inbox_pipeline.store.catalog.site import record
 IDLE_SECONDS = 900.0
 """A web session ends after this time without a request (XNAT's default)."""
 
+LIFETIME_SECONDS = 86400.0
+"""A web session ends this time after it began, however much it is used."""
+
 TOKEN_SECONDS = 2 * 86400.0
 """An alias token ends after this time (XNAT's `aliasTokenTimeout`)."""
 
@@ -87,7 +90,7 @@ def create_user(
     user = _user(site, login)
     if user is not None:
         return _existing(user, if_missing)
-    password_hash = hash_password(password)
+    password_hash = hash_password(login, password)
     with site.catalog.write() as connection:
         user = store.user_by_login(connection, login)
         if user is not None:
@@ -105,7 +108,7 @@ def set_password(site: Site, actor: str, login: str, password: str) -> None:
     Raises:
         Rejected: `user_not_found` or `password_weak`.
     """
-    password_hash = hash_password(password)
+    password_hash = hash_password(login, password)
     _change(site, actor, login, "user.password", {}, password_hash=password_hash)
     if login == FIRST_ADMINISTRATOR:
         site.settings.admin_password_file.unlink(missing_ok=True)
@@ -148,7 +151,7 @@ def start_session(site: Site, account: Account, *, now: dt.datetime | None = Non
         user = store.user_by_login(connection, account.login)
         if user is None or not user.enabled:
             raise refusal("login_failed")
-        store.delete_idle_sessions(connection, at - dt.timedelta(seconds=IDLE_SECONDS))
+        store.delete_ended_sessions(connection, *_live_since(at))
         digest = _session_digest(site, session_id)
         store.insert_session(connection, digest, user.id, user.credentials_version, at)
     return session_id
@@ -162,7 +165,7 @@ def session_account(site: Site, session_id: str, *, now: dt.datetime | None = No
     at = now or _now()
     digest = _session_digest(site, session_id)
     with site.catalog.read() as connection:
-        user = store.session_user(connection, digest, at - dt.timedelta(seconds=IDLE_SECONDS))
+        user = store.session_user(connection, digest, *_live_since(at))
     if user is None:
         return None
     if at - user.last_used_at > dt.timedelta(seconds=TOUCH_SECONDS):
@@ -235,6 +238,11 @@ def may_edit(site: Site, account: Account, project_id: str) -> bool:
 def is_owner(site: Site, account: Account, project_id: str) -> bool:
     """Return whether the account may change the project's settings: owner or administrator."""
     return _has_role(site, account, project_id, {"owner"})
+
+
+def _live_since(at: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """Return after which moments a session must have been used and begun to be alive."""
+    return at - dt.timedelta(seconds=IDLE_SECONDS), at - dt.timedelta(seconds=LIFETIME_SECONDS)
 
 
 def _user(site: Site, login: str) -> Any:

@@ -50,9 +50,12 @@ tokens = APIRouter(
 
 @router.api_route("/data/services/auth", methods=["PUT", "POST"])
 def log_in(request: Request, site: Served, form: Form) -> Response:
-    """Start a session for `username` and `password` of the form, and answer its id."""
+    """Start a session for `username` and `password` of the form, and answer its id; one that was there ends."""
     login, password = _text(last(form, "username")), _text(last(form, "password"))
     account = accounts.authenticate(site, login, password, sender_address(request))
+    former = presented_session(request)
+    if former is not None:
+        accounts.end_session(site, former)
     return text(open_session(request, account))
 
 

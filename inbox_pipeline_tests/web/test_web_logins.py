@@ -105,6 +105,37 @@ def test_a_session_lives_until_it_is_deleted(stranger: Any) -> None:
     assert stranger("DELETE", "/data/JSESSION", headers=cookie).status_code == 200
 
 
+def test_a_log_in_gives_a_new_id_and_ends_the_session_that_was_there(stranger: Any) -> None:
+    form = {"username": "ada", "password": PASSWORD}
+    planted = _session(stranger("POST", "/data/services/auth", data=form))
+    own = _session(stranger("PUT", "/data/services/auth", data=form, headers=planted))
+    assert own != planted
+    assert stranger("GET", "/data/auth", headers=planted).status_code == 401
+    assert stranger("GET", "/data/auth", headers=own).status_code == 200
+
+
+def test_an_id_that_a_client_made_up_is_not_taken_over(stranger: Any, ada: Any) -> None:
+    made_up = {"Cookie": f"JSESSIONID={'A' * 32}"}
+    assert stranger("GET", "/data/auth", headers=made_up).status_code == 401
+    assert ada("GET", "/data/JSESSION", headers=made_up).text != "A" * 32
+    assert stranger("GET", "/data/auth", headers=made_up).status_code == 401
+
+
+@pytest.mark.parametrize("end", ["password", "disabled", "log-out"])
+def test_a_stolen_cookie_dies_with_the_session(site: Any, stranger: Any, end: str) -> None:
+    login = f"mia-{end}"
+    accounts.create_user(site, "admin", login, PASSWORD)
+    stolen = _session(stranger("GET", "/data/JSESSION", auth=(login, PASSWORD)))
+    assert stranger("GET", "/data/auth", headers=stolen).status_code == 200
+    if end == "password":
+        accounts.set_password(site, "admin", login, "battery staple")
+    elif end == "disabled":
+        accounts.set_enabled(site, "admin", login, False)
+    else:
+        stranger("DELETE", "/data/JSESSION", headers=stolen)
+    assert stranger("GET", "/data/auth", headers=stolen).status_code == 401
+
+
 def test_a_client_with_basic_alone_may_end_a_session_that_it_never_had(ada: Any, stranger: Any) -> None:
     assert ada("DELETE", "/data/JSESSION").status_code == 200
     assert stranger("DELETE", "/data/JSESSION").status_code == 401
@@ -189,6 +220,18 @@ def test_writing_at_the_behest_of_another_site_is_refused(
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin", "Origin": "http://inbox.test"}, {}])
 def test_our_own_pages_and_clients_that_are_no_browsers_may_write(ada: Any, headers: dict[str, str]) -> None:
     assert ada("POST", "/data/JSESSION", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 201), ({"Origin": "http://inbox.test"}, 201), ({"Origin": "null"}, 403), ({"Origin": "http://a.test"}, 403)],
+)
+def test_the_apis_cookie_writes_only_for_our_own_pages_and_for_programs(
+    ada: Any, stranger: Any, folder: Any, headers: dict[str, str], status: int
+) -> None:
+    cookie = _session(ada("GET", "/data/JSESSION"))
+    order = {"path": str(folder), "project": "P1"}
+    assert stranger("POST", "/api/v1/requests", json=order, headers=cookie | headers).status_code == status
 
 
 def test_reading_by_a_link_from_elsewhere_is_allowed(ada: Any) -> None:

@@ -63,13 +63,16 @@ def insert_session(connection: Connection, digest: str, user_id: int, version: i
     connection.execute(sa.insert(web_sessions).values(row))
 
 
-def session_user(connection: Connection, digest: str, used_after: dt.datetime) -> sa.Row[Any] | None:
+def session_user(
+    connection: Connection, digest: str, used_after: dt.datetime, begun_after: dt.datetime
+) -> sa.Row[Any] | None:
     """Return the enabled user of a live web session with its `last_used_at`; sessions on old credentials are dead."""
     statement = (
         sa.select(users, web_sessions.c.last_used_at)
         .join(web_sessions, web_sessions.c.user_id == users.c.id)
         .where(web_sessions.c.id_digest == digest, web_sessions.c.last_used_at > used_after, users.c.enabled)
         .where(web_sessions.c.credentials_version == users.c.credentials_version)
+        .where(web_sessions.c.created_at > begun_after)
     )
     return connection.execute(statement).one_or_none()
 
@@ -84,9 +87,10 @@ def delete_session(connection: Connection, digest: str) -> None:
     connection.execute(sa.delete(web_sessions).where(web_sessions.c.id_digest == digest))
 
 
-def delete_idle_sessions(connection: Connection, used_before: dt.datetime) -> None:
+def delete_ended_sessions(connection: Connection, used_before: dt.datetime, begun_before: dt.datetime) -> None:
     """Remove the web sessions that have run out."""
-    connection.execute(sa.delete(web_sessions).where(web_sessions.c.last_used_at <= used_before))
+    ended = (web_sessions.c.last_used_at <= used_before) | (web_sessions.c.created_at <= begun_before)
+    connection.execute(sa.delete(web_sessions).where(ended))
 
 
 def insert_token(connection: Connection, row: dict[str, Any]) -> None:
