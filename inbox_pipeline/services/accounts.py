@@ -1,8 +1,9 @@
 """Who is asking, and what they may do: passwords, users, web sessions, alias tokens, roles.
 
 Belongs here: checking credentials, and the rules of XNAT's roles (`xnat-contract` section 6: collaborators read,
-members edit, owners manage, administrators do everything). Does not belong here: cookies and headers (`web/`),
-argon2 (`services/credentials.py`), and changing memberships (`services/projects.py`).
+members edit, owners manage; in every project data access reads, data admin edits, an administrator does everything).
+Does not belong here: cookies and headers (`web/`), argon2 (`services/credentials.py`), how many log-ins may fail
+(`services/throttle.py`), and changing memberships (`services/projects.py`).
 
 No password, token or session id is stored in the clear, and none of them appears in an error.
 """
@@ -17,6 +18,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import throttle
 from inbox_pipeline.services.credentials import VerifiedPairs, decoy_hash, hash_password, password_matches
@@ -24,6 +27,12 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.throttle import FIRST_ADMINISTRATOR
 from inbox_pipeline.store.catalog import accounts as store
 from inbox_pipeline.store.catalog.site import record
+
+ADMINISTRATOR = "administrator"
+DATA_ADMIN = "data-admin"
+DATA_ACCESS = "data-access"
+SITE_ROLES = (ADMINISTRATOR, DATA_ADMIN, DATA_ACCESS, "none")
+"""What a user may be in every project."""
 
 IDLE_SECONDS = 900.0
 """A web session ends after this time without a request (XNAT's default)."""
@@ -47,6 +56,7 @@ class Account:
     id: int
     login: str
     admin: bool
+    data_role: str | None = None
 
 
 _verified = VerifiedPairs()
@@ -78,13 +88,14 @@ def authenticate(
 
 
 def create_user(
-    site: Site, actor: str, login: str, password: str, admin: bool = False, if_missing: bool = False
+    site: Site, actor: str, login: str, password: str, admin: bool = False, if_missing: bool = False, role: str = "none"
 ) -> Account:
-    """Add a user; with `if_missing`, an existing one is returned unchanged.
+    """Add a user with one of `SITE_ROLES`; with `if_missing`, an existing one is returned unchanged.
 
     Raises:
-        Rejected: `name_illegal`, `password_weak` or `label_taken_by_user`.
+        Rejected: `name_illegal`, `password_weak`, `label_taken_by_user`, or `parameter_invalid` for an unknown role.
     """
+    columns = _role_columns(ADMINISTRATOR if admin else role)
     if not _LOGIN.fullmatch(login) or _ALIAS.fullmatch(login):
         raise refusal("name_illegal", name=login)
     user = _user(site, login)
@@ -95,9 +106,24 @@ def create_user(
         user = store.user_by_login(connection, login)
         if user is not None:
             return _existing(user, if_missing)
-        user_id = store.insert_user(connection, login, password_hash, admin=admin, now=_now())
-        record(connection, actor, "user.create", login, admin=admin)
-    return Account(user_id, login, admin)
+        user_id = store.insert_user(connection, login, password_hash, _now(), **columns)
+        record(connection, actor, "user.create", login, **columns)
+    return Account(user_id, login, **columns)
+
+
+def set_role(site: Site, actor: str, login: str, role: str) -> None:
+    """Give a user one of `SITE_ROLES` instead of the one that was; it counts from the next request on.
+
+    Raises:
+        Rejected: `user_not_found`, or `parameter_invalid` for an unknown role.
+    """
+    columns = _role_columns(role)
+    with site.catalog.write() as connection:
+        user = store.user_by_login(connection, login)
+        if user is None:
+            raise refusal("user_not_found")
+        store.change_user(connection, user.id, **columns)
+        record(connection, actor, "user.role", login, role=role)
 
 
 def set_password(site: Site, actor: str, login: str, password: str) -> None:
@@ -124,11 +150,18 @@ def set_enabled(site: Site, actor: str, login: str, enabled: bool) -> None:
 
 
 def list_users(site: Site) -> list[dict[str, Any]]:
-    """Return every user's `login`, `admin`, `enabled` and `created_at` (ISO 8601), ordered by login."""
+    """Return every user's `id`, `login`, `role`, `admin`, `enabled` and `created_at` (ISO 8601), ordered by login."""
     with site.catalog.read() as connection:
         rows = store.all_users(connection)
     return [
-        {"login": row.login, "admin": row.admin, "enabled": row.enabled, "created_at": row.created_at.isoformat()}
+        {
+            "id": row.id,
+            "login": row.login,
+            "role": ADMINISTRATOR if row.admin else row.data_role or "none",
+            "admin": row.admin,
+            "enabled": row.enabled,
+            "created_at": row.created_at.isoformat(),
+        }
         for row in rows
     ]
 
@@ -180,8 +213,13 @@ def end_session(site: Site, session_id: str) -> None:
         store.delete_session(connection, _session_digest(site, session_id))
 
 
-def issue_token(site: Site, account: Account, *, now: dt.datetime | None = None) -> dict[str, Any]:
-    """Issue an alias token: XNAT's members, with the `secret` that is never shown again. Times are epoch ms."""
+def issue_token(
+    site: Site, account: Account, actor: str | None = None, *, now: dt.datetime | None = None
+) -> dict[str, Any]:
+    """Issue an alias token: XNAT's members, with the `secret` that is never shown again. Times are epoch ms.
+
+    `actor` is who asks for it, when not the account itself.
+    """
     at = now or _now()
     alias, secret = str(uuid.uuid4()), secrets.token_hex(32)
     until = at + dt.timedelta(seconds=TOKEN_SECONDS)
@@ -195,7 +233,7 @@ def issue_token(site: Site, account: Account, *, now: dt.datetime | None = None)
     }
     with site.catalog.write() as connection:
         store.insert_token(connection, row)
-        record(connection, account.login, "token.issue", account.login)
+        record(connection, actor or account.login, "token.issue", account.login, alias=alias)
     return _token_members(account.login, alias, at, until) | {"secret": secret}
 
 
@@ -214,30 +252,38 @@ def validate_token(site: Site, alias: str, secret: str, *, now: dt.datetime | No
     return str(user.login) if user is not None and hmac.compare_digest(user.secret_digest, digest) else None
 
 
-def invalidate_token(site: Site, alias: str, secret: str) -> bool:
-    """End an alias token; returns whether there was one with that secret."""
+def invalidate_token(site: Site, alias: str, secret: str, actor: str | None = None) -> bool:
+    """End an alias token; returns whether there was one with that secret.
+
+    `actor` is who asks for it, when not the token's user.
+    """
     login = validate_token(site, alias, secret)
     if login is None:
         return False
     with site.catalog.write() as connection:
         store.delete_token(connection, alias.lower())
-        record(connection, login, "token.invalidate", login)
+        record(connection, actor or login, "token.invalidate", login, alias=alias.lower())
     return True
 
 
 def may_read(site: Site, account: Account, project_id: str) -> bool:
-    """Return whether the account may see the project: any role in it, or administrator."""
-    return _has_role(site, account, project_id, {"owner", "member", "collaborator"})
+    """Return whether the account may see the project: any role in it, data access, data admin or administrator."""
+    return _has_role(site, account, project_id, {"owner", "member", "collaborator", DATA_ADMIN, DATA_ACCESS})
 
 
 def may_edit(site: Site, account: Account, project_id: str) -> bool:
-    """Return whether the account may import into the project: member, owner or administrator."""
-    return _has_role(site, account, project_id, {"owner", "member"})
+    """Return whether the account may import into the project: member, owner, data admin or administrator."""
+    return _has_role(site, account, project_id, {"owner", "member", DATA_ADMIN})
 
 
 def is_owner(site: Site, account: Account, project_id: str) -> bool:
     """Return whether the account may change the project's settings: owner or administrator."""
     return _has_role(site, account, project_id, {"owner"})
+
+
+def owns(connection: Connection, account: Account, project_id: str) -> bool:
+    """Answer as `is_owner`, in the caller's transaction."""
+    return _role_suffices(connection, account, project_id, {"owner"})
 
 
 def _live_since(at: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
@@ -268,8 +314,18 @@ def _is_right(site: Site, user: Any, password: str) -> bool:
 
 def _has_role(site: Site, account: Account, project_id: str, roles: set[str]) -> bool:
     with site.catalog.read() as connection:
-        exists, role = store.role_of(connection, account.id, project_id)
-    return exists and (account.admin or role in roles)
+        return _role_suffices(connection, account, project_id, roles)
+
+
+def _role_suffices(connection: Connection, account: Account, project_id: str, roles: set[str]) -> bool:
+    exists, role = store.role_of(connection, account.id, project_id)
+    return exists and (account.admin or role in roles or account.data_role in roles)
+
+
+def _role_columns(role: str) -> dict[str, Any]:
+    if role not in SITE_ROLES:
+        raise refusal("parameter_invalid", name="role")
+    return {"admin": role == ADMINISTRATOR, "data_role": role if role in (DATA_ADMIN, DATA_ACCESS) else None}
 
 
 def _token_account(site: Site, alias: str, secret: str) -> Account:
@@ -296,7 +352,7 @@ def _existing(user: Any, if_missing: bool) -> Account:
 
 
 def _account(user: Any) -> Account:
-    return Account(int(user.id), str(user.login), bool(user.admin))
+    return Account(int(user.id), str(user.login), bool(user.admin), user.data_role)
 
 
 def _token_members(login: str, alias: str, created: dt.datetime, expires: dt.datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Unavailable
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.scopes import existing_project, site_settings
 from inbox_pipeline.services.scripts import current_version
 from inbox_pipeline.services.setting_rules import (
@@ -89,6 +90,36 @@ def set_member(site: Site, actor: str, project_id: str, login: str, role: str) -
         row = existing_project(connection, project_id)
         store.set_role(connection, row["id"], _user(connection, login), None if role == "none" else role)
         site_store.record(connection, actor, "project.member", row["id"], user=login, role=role)
+
+
+def remove_member(site: Site, actor: str, project_id: str, login: str, role: str) -> None:
+    """Take a user out of a project who has this role in it.
+
+    Raises:
+        Rejected: `project_not_found`, or `user_not_found`, also for somebody with another role.
+    """
+    with site.catalog.write() as connection:
+        row = existing_project(connection, project_id)
+        if store.members(connection, row["id"]).get(login) != role:
+            raise refusal("user_not_found")
+        store.set_role(connection, row["id"], _user(connection, login), None)
+        site_store.record(connection, actor, "project.member", row["id"], user=login, role="none")
+
+
+def show_members(site: Site, project_id: str) -> dict[str, str]:
+    """Return the roles of a project's members by login.
+
+    Raises:
+        Rejected: `project_not_found`.
+    """
+    with site.catalog.read() as connection:
+        return store.members(connection, existing_project(connection, project_id)["id"])
+
+
+def roles_of(site: Site, account: Account) -> dict[str, str]:
+    """Return a user's roles by project, in the order of their IDs."""
+    with site.catalog.read() as connection:
+        return store.roles_of(connection, account.id)
 
 
 def show_project(site: Site, project_id: str) -> dict[str, Any]:

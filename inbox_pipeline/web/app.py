@@ -12,7 +12,16 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.web import api, operations, xnat_anonymize, xnat_config, xnat_import, xnat_session
+from inbox_pipeline.web import (
+    api,
+    audit,
+    operations,
+    xnat_anonymize,
+    xnat_config,
+    xnat_import,
+    xnat_people,
+    xnat_session,
+)
 from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
 from inbox_pipeline.web.identity import refuse_other_sites
@@ -25,7 +34,10 @@ ROUTERS = (
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    xnat_people.xapi,
+    xnat_people.router,
     api.router,
+    audit.router,
 )
 SECURITY = {
     "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},

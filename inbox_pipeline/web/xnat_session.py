@@ -127,7 +127,7 @@ def issue_token(account: Known, site: Served) -> Response:
 @tokens.get("/issue/user/{login}")
 def issue_token_for(login: str, account: Known, site: Served) -> Response:
     """Issue an alias token for a user: oneself, or anybody as administrator."""
-    return json_answer(accounts.issue_token(site, _for_user(site, account, login)))
+    return json_answer(accounts.issue_token(site, _for_user(site, account, login), account.login))
 
 
 @tokens.get("/show")
@@ -153,7 +153,7 @@ def invalidate_token(alias: str, secret: str, account: Known, site: Served) -> R
     if login is None:
         raise refusal("not_found")
     _for_user(site, account, login)
-    accounts.invalidate_token(site, alias, secret)
+    accounts.invalidate_token(site, alias, secret, account.login)
     return json_answer({"result": "OK"})
 
 

@@ -208,6 +208,41 @@ def test_roles(site: Site, ada: accounts.Account, role: str | None, rights: tupl
     assert tuple(ask(site, ada, "P1") for ask in questions) == rights
 
 
+@pytest.mark.parametrize(
+    ("role", "rights"),
+    [
+        ("administrator", (True, True, True)),
+        ("data-admin", (True, True, False)),
+        ("data-access", (True, False, False)),
+        ("none", (False, False, False)),
+    ],
+)
+def test_site_roles_count_in_every_project_that_exists_and_from_the_next_look_on(
+    site: Site, ada: accounts.Account, role: str, rights: tuple[bool, bool, bool]
+) -> None:
+    _project(site, "P1")
+    session_id = accounts.start_session(site, ada)
+    accounts.set_role(site, "admin", "ada", role)
+    now = accounts.session_account(site, session_id)
+    assert now is not None
+    questions = (accounts.may_read, accounts.may_edit, accounts.is_owner)
+    assert tuple(ask(site, now, "P1") for ask in questions) == rights
+    assert not any(ask(site, now, "P2") for ask in questions)
+    assert accounts.list_users(site)[0]["role"] == role
+    assert now == accounts.create_user(site, "admin", "ada", PASSWORD, if_missing=True)
+
+
+def test_a_user_is_made_with_a_role(site: Site, ada: accounts.Account) -> None:
+    made = accounts.create_user(site, "admin", "dora", PASSWORD, role="data-access")
+    assert made == accounts.authenticate(site, "dora", PASSWORD)
+    assert (made.admin, made.data_role) == (False, "data-access")
+    for refused in (accounts.create_user, accounts.set_role):
+        with _refused("parameter_invalid"):
+            refused(site, "admin", "eva", *([PASSWORD] if refused is accounts.create_user else []), role="boss")
+    with _refused("user_not_found"):
+        accounts.set_role(site, "admin", "nobody", "none")
+
+
 def test_an_administrator_may_do_everything_in_projects_that_exist(site: Site) -> None:
     _project(site, "P1")
     admin = accounts.create_user(site, "system", "admin", PASSWORD, admin=True)

@@ -21,13 +21,18 @@ def user_by_login(connection: Connection, login: str) -> sa.Row[Any] | None:
     return connection.execute(sa.select(users).where(users.c.login == login)).one_or_none()
 
 
-def insert_user(connection: Connection, login: str, password_hash: str, *, admin: bool, now: dt.datetime) -> int:
-    """Add an enabled user and return the key."""
-    row = {"login": login, "password_hash": password_hash, "admin": admin, "enabled": True, "created_at": now}
+def insert_user(connection: Connection, login: str, password_hash: str, now: dt.datetime, **values: Any) -> int:
+    """Add an enabled user with these other columns and return the key."""
+    row = {"login": login, "password_hash": password_hash, "enabled": True, "created_at": now, **values}
     key = connection.execute(sa.insert(users).values(row)).inserted_primary_key
     if key is None:  # pragma: no cover - both databases return it
         raise LookupError("the database returned no key")
     return int(key[0])
+
+
+def change_user(connection: Connection, user_id: int, **values: Any) -> None:
+    """Set columns of a user; sessions and tokens go on."""
+    connection.execute(sa.update(users).where(users.c.id == user_id).values(values))
 
 
 def change_credentials(connection: Connection, user_id: int, **values: Any) -> None:

@@ -68,7 +68,7 @@ users = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("data_role", sa.String(16)),
 )
-"""`data_role` is what the user may do in every project: `data_access`, `data_admin`, or nothing."""
+"""`data_role` is what the user may do in every project: `data-access`, `data-admin`, or nothing special (null)."""
 
 login_failures = sa.Table(
     "login_failures",
