@@ -45,6 +45,9 @@ class Settings(BaseModel):
     lease_seconds: float = Field(60.0, ge=3.0, le=3600.0)
     quiet_seconds: float = Field(300.0, ge=0.0)
     trusted_proxies: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: Path | None = None
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -84,6 +84,18 @@ def enable(name: str) -> None:
 
 @user.command()
 @click.argument("name")
+@click.option("--subject", required=True, metavar="S", help="Who it is at the identity provider; '' for nobody.")
+@options.home_option
+def link(name: str, subject: str) -> None:
+    """Let an identity of the provider log in as this user."""
+    from inbox_pipeline.services import oidc  # noqa: PLC0415 - loads SQLAlchemy
+
+    oidc.link(options.site(), options.actor(), name, subject)
+    click.echo(f"user {name}: {'linked' if subject else 'not linked'}")
+
+
+@user.command()
+@click.argument("name")
 @options.home_option
 def unlock(name: str) -> None:
     """Let a user log in again now after too many failed log-ins."""

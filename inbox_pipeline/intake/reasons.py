@@ -151,6 +151,11 @@ REFUSALS = [
             "The password is too short, one of the commonest, or the user's name.",
             "Use at least 8 characters, best several words; nothing else is asked of it.",
         ),
+        (
+            "oidc_not_configured",
+            "No identity provider is set.",
+            "Set INBOX_PIPELINE_OIDC_ISSUER and INBOX_PIPELINE_OIDC_CLIENT_ID.",
+        ),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
         (
             "pixel_rules_invalid",
@@ -161,6 +166,16 @@ REFUSALS = [
     *_refusals(
         403,
         ("forbidden", "You may not do that.", "Ask the project's owner or an administrator."),
+        (
+            "oidc_failed",
+            "The identity provider's answer cannot be accepted.",
+            "Begin again at /login/oidc in the same browser; if it fails again, compare clocks and settings.",
+        ),
+        (
+            "oidc_unknown",
+            "This identity belongs to no user here.",
+            "Ask an administrator to run inbox-pipeline user link; the audit trail has the subject.",
+        ),
         (
             "prevent_anon_denied",
             "Only the project's owner and administrators may import without anonymization.",
@@ -195,6 +210,11 @@ REFUSALS = [
             "session_exists",
             "A session with that label or accession id exists already.",
             "Choose another EXPT_LABEL, import without one, or add overwrite=append.",
+        ),
+        (
+            "identity_taken",
+            "This identity belongs to another user.",
+            "Take it from the other one first.",
         ),
         ("request_active", "The request is still running.", "Wait for it, or cancel it."),
         ("request_final", "The request has ended already.", "Retry it, or file a new one."),

@@ -150,7 +150,7 @@ def set_enabled(site: Site, actor: str, login: str, enabled: bool) -> None:
 
 
 def list_users(site: Site) -> list[dict[str, Any]]:
-    """Return every user's `id`, `login`, `role`, `admin`, `enabled` and `created_at` (ISO 8601), ordered by login."""
+    """Return every user's members, ordered by login; `created_at` is ISO 8601, `linked` to a provider's identity."""
     with site.catalog.read() as connection:
         rows = store.all_users(connection)
     return [
@@ -160,6 +160,7 @@ def list_users(site: Site) -> list[dict[str, Any]]:
             "role": ADMINISTRATOR if row.admin else row.data_role or "none",
             "admin": row.admin,
             "enabled": row.enabled,
+            "linked": row.identity_key is not None,
             "created_at": row.created_at.isoformat(),
         }
         for row in rows
@@ -169,6 +170,13 @@ def list_users(site: Site) -> list[dict[str, Any]]:
 def get_account(site: Site, login: str) -> Account | None:
     """Return the enabled user of that login, or None."""
     user = _user(site, login)
+    return _account(user) if user is not None and user.enabled else None
+
+
+def account_of_identity(site: Site, key: str) -> Account | None:
+    """Return the enabled user to whom an identity is linked, or None."""
+    with site.catalog.read() as connection:
+        user = store.user_by_identity(connection, key)
     return _account(user) if user is not None and user.enabled else None
 
 

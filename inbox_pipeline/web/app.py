@@ -15,6 +15,7 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.web import (
     api,
     audit,
+    login_oidc,
     operations,
     xnat_anonymize,
     xnat_config,
@@ -29,6 +30,7 @@ from inbox_pipeline.web.metrics import Metrics
 
 ROUTERS = (
     operations.router,
+    login_oidc.router,
     xnat_session.router,
     xnat_session.tokens,
     xnat_import.router,

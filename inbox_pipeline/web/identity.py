@@ -129,9 +129,17 @@ def open_session(request: Request, account: Account) -> str:
     return session_id
 
 
+def replace_session(request: Request, account: Account) -> str:
+    """Start a web session for who has just logged in, end the one that the browser had, and return the new id."""
+    former = presented_session(request)
+    if former is not None:
+        accounts.end_session(site_of(request), former)
+    return open_session(request, account)
+
+
 def set_session_cookie(request: Request, session_id: str) -> None:
     """Set the session's cookie, out of reach of scripts and other sites, and tell when it ends."""
-    cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{_secure(request)}"
+    cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure_attribute(request)}"
     exchange_of(request).cookies.append(cookie)
     announce_expiry(request)
 
@@ -139,13 +147,13 @@ def set_session_cookie(request: Request, session_id: str) -> None:
 def announce_expiry(request: Request) -> None:
     """Set XNAT's cookie that tells clients how long they have: `"<now>,<idle>"` in milliseconds, with the quotes."""
     value = f'"{int(time.time() * 1000)},{int(accounts.IDLE_SECONDS * 1000)}"'
-    exchange_of(request).cookies.append(f"{EXPIRY_COOKIE}={value}; Path=/; SameSite=Strict{_secure(request)}")
+    exchange_of(request).cookies.append(f"{EXPIRY_COOKIE}={value}; Path=/; SameSite=Strict{secure_attribute(request)}")
 
 
 def forget_session(request: Request) -> None:
     """Make the client drop its cookies."""
     for name in (SESSION_COOKIE, EXPIRY_COOKIE):
-        exchange_of(request).cookies.append(f"{name}=; Path=/; Max-Age=0; SameSite=Strict{_secure(request)}")
+        exchange_of(request).cookies.append(f"{name}=; Path=/; Max-Age=0; SameSite=Strict{secure_attribute(request)}")
 
 
 def refuse_other_sites(request: Request) -> None:
@@ -181,5 +189,6 @@ def _same_host(request: Request, origin: str) -> bool:
         return False
 
 
-def _secure(request: Request) -> str:
+def secure_attribute(request: Request) -> str:
+    """Return the attribute of a cookie that goes by TLS alone, when this request came so."""
     return "; Secure" if request.url.scheme == "https" else ""

@@ -27,6 +27,7 @@ from inbox_pipeline.web.identity import (
     open_session,
     presented_session,
     refuse_other_sites_always,
+    replace_session,
     sender_address,
     set_session_cookie,
 )
@@ -53,10 +54,7 @@ def log_in(request: Request, site: Served, form: Form) -> Response:
     """Start a session for `username` and `password` of the form, and answer its id; one that was there ends."""
     login, password = _text(last(form, "username")), _text(last(form, "password"))
     account = accounts.authenticate(site, login, password, sender_address(request))
-    former = presented_session(request)
-    if former is not None:
-        accounts.end_session(site, former)
-    return text(open_session(request, account))
+    return text(replace_session(request, account))
 
 
 @router.get("/data/auth")

@@ -111,6 +111,7 @@ def _query(stage: Stage) -> dict[str, str]:
     return {"import-handler": "inbox", "path": str(stage.folder), "PROJECT_ID": PROJECT}
 
 
+NOT_CONFIGURED: Rule = (404,) * len(ROLES)
 LOG_IN = asks(OPEN, data={"username": "member", "password": PASSWORD})
 
 MATRIX: dict[str, Entry] = {
@@ -121,6 +122,8 @@ MATRIX: dict[str, Entry] = {
     "GET /healthz": Entry(OPEN),
     "GET /readyz": asks(OPEN, 503),
     "GET /metrics": Entry(ADMINISTRATOR),
+    "GET /login/oidc": Entry(NOT_CONFIGURED),
+    "GET /login/oidc/callback": Entry(NOT_CONFIGURED),
     "PUT /data/services/auth": LOG_IN,
     "POST /data/services/auth": LOG_IN,
     "GET /data/auth": Entry(LOGIN),

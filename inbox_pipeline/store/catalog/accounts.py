@@ -21,6 +21,11 @@ def user_by_login(connection: Connection, login: str) -> sa.Row[Any] | None:
     return connection.execute(sa.select(users).where(users.c.login == login)).one_or_none()
 
 
+def user_by_identity(connection: Connection, key: str) -> sa.Row[Any] | None:
+    """Return the user to whom an identity is linked, enabled or not."""
+    return connection.execute(sa.select(users).where(users.c.identity_key == key)).one_or_none()
+
+
 def insert_user(connection: Connection, login: str, password_hash: str, now: dt.datetime, **values: Any) -> int:
     """Add an enabled user with these other columns and return the key."""
     row = {"login": login, "password_hash": password_hash, "enabled": True, "created_at": now, **values}

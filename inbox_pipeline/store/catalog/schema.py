@@ -67,8 +67,10 @@ users = sa.Table(
     sa.Column("credentials_version", sa.Integer, nullable=False, default=1),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("data_role", sa.String(16)),
+    sa.Column("identity_key", sa.String(64), unique=True, index=True),
 )
-"""`data_role` is what the user may do in every project: `data-access`, `data-admin`, or nothing special (null)."""
+"""`data_role` is what the user may do in every project: `data-access`, `data-admin`, or nothing special (null);
+`identity_key` the digest of a subject of the identity provider."""
 
 login_failures = sa.Table(
     "login_failures",

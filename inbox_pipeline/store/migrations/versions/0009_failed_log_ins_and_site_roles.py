@@ -1,4 +1,4 @@
-"""Runs of failed log-ins, and roles that hold in every project"""
+"""Runs of failed log-ins, roles that hold in every project, and identities of a provider"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,9 +20,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_login_failures")),
     )
     op.add_column("users", sa.Column("data_role", sa.String(16), nullable=True))
+    op.add_column("users", sa.Column("identity_key", sa.String(64), nullable=True))
+    op.create_index("ix_users_identity_key", "users", ["identity_key"], unique=True)
 
 
 def downgrade() -> None:
     """Take this revision back."""
+    op.drop_index("ix_users_identity_key", table_name="users")
+    op.drop_column("users", "identity_key")
     op.drop_column("users", "data_role")
     op.drop_table("login_failures")
