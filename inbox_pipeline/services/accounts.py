@@ -81,7 +81,7 @@ def authenticate(
         failures = throttle.refuse_blocked(site, trying)
         user = _user(site, login)
         if not _is_right(site, user, password):
-            throttle.note_failure(site, trying)
+            throttle.note_failure(site, trying, known=user is not None)
             raise refusal("login_failed")
         throttle.note_success(site, trying, failures)
     return _account(user)
@@ -254,6 +254,8 @@ def list_tokens(site: Site, account: Account, *, now: dt.datetime | None = None)
 
 def validate_token(site: Site, alias: str, secret: str, *, now: dt.datetime | None = None) -> str | None:
     """Return the login that an alias token stands for, or None."""
+    if not _ALIAS.fullmatch(alias):
+        return None
     with site.catalog.read() as connection:
         user = store.token_user(connection, alias.lower(), now or _now())
     digest = _token_digest(site, alias, secret)

@@ -53,10 +53,8 @@ class VerifiedPairs:
             self._until[digest] = now + REMEMBER_SECONDS
 
 
-def hash_password(login: str, password: str) -> str:
-    """Return the argon2id hash of a user's new password.
-
-    It is asked to be long, not the login and none of the commonest, and nothing else (NIST SP 800-63B, 3.1.1.2).
+def refuse_weak(login: str, password: str) -> None:
+    """Refuse a password that is short, the login or one of the commonest, and no other (NIST SP 800-63B, 3.1.1.2).
 
     Raises:
         Rejected: `password_weak`.
@@ -64,6 +62,15 @@ def hash_password(login: str, password: str) -> str:
     folded = password.casefold()
     if len(password) < SHORTEST_PASSWORD or folded == login.casefold() or folded in _commonest():
         raise refusal("password_weak")
+
+
+def hash_password(login: str, password: str) -> str:
+    """Return the argon2id hash of a user's new password.
+
+    Raises:
+        Rejected: `password_weak`.
+    """
+    refuse_weak(login, password)
     with _HASHING:
         return _HASHER.hash(_encoded(password))
 

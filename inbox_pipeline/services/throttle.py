@@ -97,13 +97,13 @@ def refuse_blocked(site: Site, trying: Attempt) -> int:
     return 0 if run is None else int(run.failures)
 
 
-def note_failure(site: Site, trying: Attempt) -> None:
-    """Count a failed log-in, and audit it where it begins a run or ends in a lock-out."""
+def note_failure(site: Site, trying: Attempt, known: bool) -> None:
+    """Count a failed log-in, and audit it where it begins a run or ends in a lock-out; by login, if that is `known`."""
     with site.catalog.write() as connection:
         settings = site_settings(connection)
         window = dt.timedelta(seconds=settings["lockout_seconds"])
         store.forget_ended(connection, trying.at - window, trying.at)
-        name = trying.login if user_id(connection, trying.login) else f"unknown:{trying.login_key[:16]}"
+        name = trying.login if known else f"unknown:{trying.login_key[:16]}"
         _count(connection, trying, trying.login_key, "login", name, settings)
         if trying.address:
             _count(connection, trying, trying.address_key, "address", trying.address, settings)

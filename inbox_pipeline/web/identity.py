@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 from starlette.requests import Request
 
+from inbox_pipeline.errors import Throttled
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import accounts
 from inbox_pipeline.services.accounts import Account
@@ -57,12 +58,27 @@ def identify(request: Request) -> Caller | None:
     pair = basic_pair(request)
     account = accounts.session_account(site, session_id) if session_id else None
     if pair is not None:
-        owner = accounts.authenticate(site, *pair, sender_address(request))
+        owner = _authenticated(request, pair, account)
         return Caller(owner, session_id if account == owner else None)
     if account is None:
         return None
     announce_expiry(request)
     return Caller(account, session_id)
+
+
+def _authenticated(request: Request, pair: tuple[str, str], live: Account | None) -> Account:
+    """Return whose pair that is; while its login is refused, whoever comes with a live session of it goes on.
+
+    Raises:
+        Rejected: `login_failed`.
+        Throttled: `login_throttled`.
+    """
+    try:
+        return accounts.authenticate(site_of(request), *pair, sender_address(request))
+    except Throttled:
+        if live is None or live.login != pair[0]:
+            raise
+        return live
 
 
 def current_caller(request: Request) -> Caller:

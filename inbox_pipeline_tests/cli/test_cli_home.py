@@ -32,6 +32,17 @@ def test_init_makes_a_home_once_with_an_administrator_whose_password_is_in_a_fil
     assert json.loads(run("init", "--home", home, "--json").stdout)["admin_password_file"] is None
 
 
+def test_a_weak_first_password_leaves_nothing_that_stands_in_the_way_of_a_better_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INBOX_PIPELINE_ADMIN_PASSWORD", "password1")
+    refused = run("init", "--home", tmp_path / "fresh")
+    assert (refused.exit_code, "[password_weak]" in refused.stderr) == (7, True)
+    monkeypatch.setenv("INBOX_PIPELINE_ADMIN_PASSWORD", "several words")
+    assert run("init", "--home", tmp_path / "fresh").exit_code == 0
+    assert (tmp_path / "fresh" / "admin-password").read_text() == "several words\n"
+
+
 def test_home_comes_from_the_environment_too(run: Run, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INBOX_PIPELINE_HOME", str(site.settings.home))
     assert [row["login"] for row in json.loads(run("user", "list", "--json").stdout)] == ["admin"]

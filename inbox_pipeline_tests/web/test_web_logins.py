@@ -277,3 +277,5 @@ def test_a_session_goes_on_while_its_login_is_refused(guesser: Any) -> None:
     guesser("GET", "/data/auth", auth=("eve", "wrong"))
     assert guesser("GET", "/data/auth", auth=("eve", PASSWORD)).status_code == 429
     assert guesser("GET", "/data/auth", headers=cookie).text == "User 'eve' is logged in"
+    assert guesser("GET", "/data/auth", headers=cookie, auth=("eve", PASSWORD)).status_code == 200
+    assert guesser("GET", "/data/auth", headers=cookie, auth=("ada", "wrong")).status_code == 401

@@ -43,7 +43,9 @@ def test_owners_give_and_take_roles(ada: Any, cleo: str, prefix: str) -> None:
 def test_groups_and_users_that_there_are_not(ada: Any, cleo: str) -> None:
     for group in ("Everybody", "P2_owner", "s"):
         assert ada("PUT", f"/data/projects/P1/users/{group}/{cleo}").status_code == 400
-    assert ada("PUT", "/data/projects/P1/users/Members/nobody").headers["X-Inbox-Reason"] == "user_not_found"
+    for login in ("nobody", "%00", "%FF", "%F0%9F%98%80"):
+        answer = ada("PUT", f"/data/projects/P1/users/Members/{login}")
+        assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (404, "user_not_found")
 
 
 def test_everybody_is_told_the_own_login_and_roles(ada: Any, stranger: Any) -> None:
@@ -111,9 +113,11 @@ def test_the_audit_trail_is_read_in_pages_and_by_what_is_asked_for(admin: Any) -
     assert admin("GET", "/api/v1/audit", params=at).json()["lines"] == []
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=1001", "before=0", "before=x", "since=yesterday", "since=2026-01-01"]
-)
+BAD_QUERIES = ["limit=0", "limit=1001", "before=0", "before=x", "since=yesterday", "since=2026-01-01", "actor=%00"]
+BAD_QUERIES += ["until=0001-01-01T00:00:00%2B14:00", "since=9999-12-31T23:59:59-14:00"]
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES)
 def test_an_audit_that_cannot_be_asked_for(admin: Any, query: str) -> None:
     assert admin("GET", f"/api/v1/audit?{query}").status_code == 400
 
