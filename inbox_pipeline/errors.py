@@ -46,6 +46,10 @@ class Unavailable(InboxError):
     retryable = True
 
 
+class Throttled(Unavailable):
+    """Too many failures: nothing is checked until the seconds in `data["retry_after"]` have passed."""
+
+
 class LeaseLost(Unavailable):
     """This run no longer holds its request's lease: another attempt has taken over. It must stop writing at once."""
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from inbox_pipeline.errors import Rejected
 
@@ -20,7 +21,8 @@ PREFIX = "INBOX_PIPELINE_"
 class Settings(BaseModel):
     """Where everything lies and how the parts reach each other.
 
-    Paths are absolute. Ports are TCP ports; 0 chooses a free one. Durations are seconds.
+    Paths are absolute. Ports are TCP ports; 0 chooses a free one. Durations are seconds. Of `trusted_proxies` the web
+    process believes who sends a request and whether by TLS.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +44,18 @@ class Settings(BaseModel):
     max_concurrent_requests: int = Field(2, ge=1, le=64)
     lease_seconds: float = Field(60.0, ge=3.0, le=3600.0)
     quiet_seconds: float = Field(300.0, ge=0.0)
+    trusted_proxies: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: Path | None = None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        """Accept IP addresses and networks, separated by commas."""
+        for network in filter(None, value.split(",")):
+            ip_network(network.strip())
+        return value
 
     @property
     def dagster_home(self) -> Path:

@@ -99,10 +99,10 @@ class Server:
 
 
 @contextmanager
-def web_process(home: Path) -> Iterator[str]:
-    """Run the web process alone on a HOME, on a free port, and give its address."""
+def web_process(home: Path, **environment: str) -> Iterator[str]:
+    """Run the web process alone on a HOME, on a free port, with these settings more, and give its address."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("INBOX_PIPELINE_")}
-    env = own | {"INBOX_PIPELINE_HOME": str(home), "INBOX_PIPELINE_PORT": "0"}
+    env = own | {"INBOX_PIPELINE_HOME": str(home), "INBOX_PIPELINE_PORT": "0"} | environment
     command = [sys.executable, "-m", "inbox_pipeline.web"]
     process = subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None

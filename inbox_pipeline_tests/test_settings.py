@@ -21,3 +21,9 @@ def test_a_home_that_a_database_url_cannot_name_is_refused(name: str, tmp_path: 
 def test_any_other_home_is_fine(name: str, tmp_path: Path) -> None:
     settings = read_settings({"INBOX_PIPELINE_HOME": str(tmp_path / name)})
     assert settings.home == tmp_path / name
+
+
+@pytest.mark.parametrize("proxies", ["*", "proxy.example", "10.0.0.1/8"])
+def test_proxies_are_trusted_by_address_alone(proxies: str, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="INBOX_PIPELINE_TRUSTED_PROXIES"):
+        read_settings({"INBOX_PIPELINE_TRUSTED_PROXIES": proxies}, home=tmp_path)

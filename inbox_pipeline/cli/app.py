@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),
     "pixels": ("pixels:pixels", "Check, convert and try out device rules for pixels."),
     "user": ("users:user", "Create and change users."),
+    "audit": ("audit:audit", "Show who changed what, newest first."),
     "project": ("projects:project", "Create and change projects."),
     "site": ("projects:site", "Show and change the site's settings."),
     "secret": ("files:secret", "Make secrets."),

@@ -21,12 +21,12 @@ MEANINGS = {
     PARTIAL: "partial: some files or sessions did not reach their destination",
     FAILED: "failed or cancelled",
     DIFFERENT: "verify found differences",
-    UNREACHABLE: "the server cannot be reached, does not know you (401, 403), or `wait` timed out",
+    UNREACHABLE: "the server cannot be reached, does not know you (401, 403, 429), or `wait` timed out",
     REFUSED: "refused (400, 404, 409)",
 }
 
 _BY_OUTCOME = {"complete": COMPLETE, "partial": PARTIAL, "failed": FAILED, "cancelled": FAILED}
-_NOT_AUTHORISED = frozenset({401, 403})
+_NOT_AUTHORISED = frozenset({401, 403, 429})
 
 
 def of_outcome(outcome: str) -> int:

@@ -152,6 +152,10 @@ def site() -> None:
 
 @site.command("set")
 @click.option("--url-hosts", metavar="A,B", help="Hosts from which getURL of a script may read; '' for none.")
+@click.option("--login-failures", type=int, metavar="N", help="So many failed log-ins lock a login.  [default: 10]")
+@click.option("--address-failures", type=int, metavar="N", help="So many lock an address.  [default: 100]")
+@click.option("--lockout-seconds", type=int, metavar="N", help="For so long nothing is checked.  [default: 900]")
+@click.option("--lock-first-administrator", type=options.ON_OFF, help="Lock admin like others, not only slow it down.")
 @click.option("--accept-clock", is_flag=True, help="The clock is right now; later times on record were wrong.")
 @script_options
 @options.home_option
@@ -165,7 +169,9 @@ def set_site(
     if accept_clock:
         guards.accept_clock(opened, actor)
     texts = _checked(opened, None, script, lookup)
+    first = options.switch(given.pop("lock_first_administrator"))
     changes = {**_strictness(given), "script_enabled": options.switch(script_enabled), **given}
+    changes["lock_first_administrator"] = first
     projects.set_site(opened, actor, **changes)
     _store(opened, actor, texts, None)
     click.echo("site: set")

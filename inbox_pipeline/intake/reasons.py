@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import Rejected, Throttled
 
 DISPOSITIONS = (
     "archived",
@@ -55,6 +55,14 @@ REFUSALS = [
             "login_failed",
             "The user name or the password is wrong, or the account is disabled.",
             "Check both, or ask an administrator to enable the account.",
+        ),
+    ),
+    *_refusals(
+        429,
+        (
+            "login_throttled",
+            "Too many log-ins with this name or from this address have failed; for a while none is checked.",
+            "Wait the seconds of Retry-After, or ask an administrator to unlock it; sessions and tokens go on working.",
         ),
     ),
     *_refusals(
@@ -138,7 +146,16 @@ REFUSALS = [
             "Choose another name.",
         ),
         ("name_illegal", "The name {name} cannot be used.", "Use letters, digits, '_', '-' and '.'."),
-        ("password_weak", "The password is too short.", "Use at least 8 characters."),
+        (
+            "password_weak",
+            "The password is too short, one of the commonest, or the user's name.",
+            "Use at least 8 characters, best several words; nothing else is asked of it.",
+        ),
+        (
+            "oidc_not_configured",
+            "No identity provider is set.",
+            "Set INBOX_PIPELINE_OIDC_ISSUER and INBOX_PIPELINE_OIDC_CLIENT_ID.",
+        ),
         ("settings_invalid", "A setting cannot be used.", "Correct it."),
         (
             "pixel_rules_invalid",
@@ -155,6 +172,16 @@ REFUSALS = [
             "Ask the project's owner to make you a member.",
         ),
         ("session_locked", "Somebody is working on that session already.", "Wait until that has ended."),
+        (
+            "oidc_failed",
+            "The identity provider's answer cannot be accepted.",
+            "Begin again at /login/oidc in the same browser; if it fails again, compare clocks and settings.",
+        ),
+        (
+            "oidc_unknown",
+            "This identity belongs to no user here.",
+            "Ask an administrator to run inbox-pipeline user link; the audit trail has the subject.",
+        ),
         (
             "prevent_anon_denied",
             "Only the project's owner and administrators may import without anonymization.",
@@ -173,8 +200,12 @@ REFUSALS = [
     ),
     *_refusals(
         404,
-        ("request_not_found", "There is no such import request.", "Check the number; you see your own requests only."),
         ("prearchive_session_not_found", "There is no such prearchive session.", "List /data/prearchive/projects."),
+        (
+            "request_not_found",
+            "There is no such import request.",
+            "Check the number; you see your own requests, and those of projects that you own.",
+        ),
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
         ("user_not_found", "There is no such user.", "Check the name."),
@@ -190,6 +221,11 @@ REFUSALS = [
             "session_exists",
             "A session with that label or accession id exists already.",
             "Choose another EXPT_LABEL, import without one, or add overwrite=append.",
+        ),
+        (
+            "identity_taken",
+            "This identity belongs to another user.",
+            "Take it from the other one first.",
         ),
         ("request_active", "The request is still running.", "Wait for it, or cancel it."),
         ("request_final", "The request has ended already.", "Retry it, or file a new one."),
@@ -607,6 +643,12 @@ def refusal(code: str, **fields: object) -> Rejected:
     return Rejected(
         code, reason.sentence.format(**fields), reason.hint.format(**fields), {"status": int(reason.kind), **fields}
     )
+
+
+def throttled(seconds: int) -> Throttled:
+    """Return the refusal of a log-in that comes so many seconds too early."""
+    reason = _REFUSAL_BY_CODE["login_throttled"]
+    return Throttled(reason.code, reason.sentence, reason.hint, {"status": int(reason.kind), "retry_after": seconds})
 
 
 def refusal_status(code: str) -> int:

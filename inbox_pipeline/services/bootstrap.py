@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from inbox_pipeline.services.accounts import create_user, list_users
+from inbox_pipeline.services.credentials import refuse_weak
 from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
@@ -52,6 +53,7 @@ def ensure_admin(site: Site) -> None:
         return
     given = site.settings.admin_password
     wanted = given.get_secret_value() if given else secrets.token_urlsafe(PASSWORD_BYTES)
+    refuse_weak(ADMIN, wanted)
     password = _written_once(site.settings.admin_password_file, wanted)
     create_user(site, "system", ADMIN, password, admin=True, if_missing=True)
 

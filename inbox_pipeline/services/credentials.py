@@ -1,7 +1,7 @@
 """Passwords: hashing, checking, and remembering for five minutes that a pair was right.
 
-Belongs here: argon2 and the memory of verified pairs. Does not belong here: users and their rights
-(`services/accounts.py`).
+Belongs here: argon2, what a password must be, and the memory of verified pairs. Does not belong here: users and their
+rights (`services/accounts.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from functools import cache
+from importlib import resources
 
 import argon2
 
@@ -52,14 +53,24 @@ class VerifiedPairs:
             self._until[digest] = now + REMEMBER_SECONDS
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2id hash of a new password.
+def refuse_weak(login: str, password: str) -> None:
+    """Refuse a password that is short, the login or one of the commonest, and no other (NIST SP 800-63B, 3.1.1.2).
 
     Raises:
-        Rejected: `password_weak`, when it is shorter than eight characters.
+        Rejected: `password_weak`.
     """
-    if len(password) < SHORTEST_PASSWORD:
+    folded = password.casefold()
+    if len(password) < SHORTEST_PASSWORD or folded == login.casefold() or folded in _commonest():
         raise refusal("password_weak")
+
+
+def hash_password(login: str, password: str) -> str:
+    """Return the argon2id hash of a user's new password.
+
+    Raises:
+        Rejected: `password_weak`.
+    """
+    refuse_weak(login, password)
     with _HASHING:
         return _HASHER.hash(_encoded(password))
 
@@ -78,6 +89,12 @@ def decoy_hash() -> str:
     """Return a hash that no password matches, so that an unknown login takes as long as a wrong password."""
     with _HASHING:
         return _HASHER.hash(secrets.token_bytes(16))
+
+
+@cache
+def _commonest() -> frozenset[str]:
+    lines = (resources.files("inbox_pipeline.services") / "common_passwords.txt").read_text("utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
 
 
 def _encoded(password: str) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Unavailable
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.scopes import existing_project, site_settings
 from inbox_pipeline.services.scripts import current_version
 from inbox_pipeline.services.setting_rules import (
@@ -91,6 +92,36 @@ def set_member(site: Site, actor: str, project_id: str, login: str, role: str) -
         site_store.record(connection, actor, "project.member", row["id"], user=login, role=role)
 
 
+def remove_member(site: Site, actor: str, project_id: str, login: str, role: str) -> None:
+    """Take a user out of a project who has this role in it.
+
+    Raises:
+        Rejected: `project_not_found`, or `user_not_found`, also for somebody with another role.
+    """
+    with site.catalog.write() as connection:
+        row = existing_project(connection, project_id)
+        if store.members(connection, row["id"]).get(login) != role:
+            raise refusal("user_not_found")
+        store.set_role(connection, row["id"], _user(connection, login), None)
+        site_store.record(connection, actor, "project.member", row["id"], user=login, role="none")
+
+
+def show_members(site: Site, project_id: str) -> dict[str, str]:
+    """Return the roles of a project's members by login.
+
+    Raises:
+        Rejected: `project_not_found`.
+    """
+    with site.catalog.read() as connection:
+        return store.members(connection, existing_project(connection, project_id)["id"])
+
+
+def roles_of(site: Site, account: Account) -> dict[str, str]:
+    """Return a user's roles by project, in the order of their IDs."""
+    with site.catalog.read() as connection:
+        return store.roles_of(connection, account.id)
+
+
 def show_project(site: Site, project_id: str) -> dict[str, Any]:
     """Return a project's settings, its members (role by login) and its script's version.
 
@@ -114,7 +145,8 @@ def set_site(site: Site, actor: str, **changes: Any) -> dict[str, Any]:
         site: the site.
         actor: login of the person who asks.
         changes: `script_enabled`, `policy`, `options`, `strict_identifiers`, `strict_script`, `url_hosts` (names
-            separated by commas, from which `getURL` may read); those that are None stay.
+            separated by commas, from which `getURL` may read), and of failed log-ins `login_failures`,
+            `address_failures`, `lockout_seconds`, `lock_first_administrator`; those that are None stay.
 
     Raises:
         Rejected: `parameter_invalid`.
@@ -166,7 +198,7 @@ def _check_sweep(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 def _user(connection: Connection, login: str) -> int:
-    user = store.user_id(connection, login)
+    user = None if "\0" in login else store.user_id(connection, login)
     if user is None:
         raise refusal("user_not_found")
     return user

@@ -24,7 +24,7 @@ from inbox_pipeline.intake.requests import (
     refuse_illegal_labels,
     refuse_unsupported,
 )
-from inbox_pipeline.services.accounts import Account, is_owner, may_edit
+from inbox_pipeline.services.accounts import Account, is_owner, may_edit, owns
 from inbox_pipeline.services.ending import end_request, phase_of, session_uri
 from inbox_pipeline.services.examine import is_packed
 from inbox_pipeline.services.guards import Surroundings, look, need_of
@@ -92,7 +92,7 @@ def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any
     """Return the Request JSON (DESIGN section 6); XNAT's members are left out while null.
 
     Raises:
-        Rejected: `request_not_found`, also for a request of somebody else.
+        Rejected: `request_not_found`, also for a request of somebody else in a project that one does not own.
     """
     with site.catalog.read() as connection:
         row = _visible(connection, request_id, account)
@@ -102,7 +102,7 @@ def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any
 def list_requests(site: Site, account: Account, *, active: bool) -> list[dict[str, Any]]:
     """Return the Request JSON of every request that the user may see; active ones have not ended."""
     with site.catalog.read() as connection:
-        rows = requests.listing(connection, None if account.admin else account.login, active)
+        rows = requests.listing(connection, None if account.admin else account.id, active)
         surroundings = look(site, connection)
         return [_as_json(connection, row, surroundings) for row in rows]
 
@@ -320,7 +320,7 @@ def _same_key(login: str, real_path: bytes, parameters: dict[str, str], only: Se
 
 def _visible(connection: Connection, request_id: int, account: Account) -> RowMapping:
     row = requests.get(connection, request_id)
-    if row is None or not (account.admin or row["username"] == account.login):
+    if row is None or not (row["username"] == account.login or owns(connection, account, row["project_id"])):
         raise refusal("request_not_found")
     return row
 

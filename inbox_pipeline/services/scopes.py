@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.services.setting_rules import SITE_DEFAULTS, SWITCHES
+from inbox_pipeline.services.setting_rules import NUMBERS, SITE_DEFAULTS, SWITCHES
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.projects import get_project
@@ -45,6 +45,11 @@ def known_project_id(site: Site, project_id: str) -> str:
 
 
 def site_settings(connection: Connection) -> dict[str, Any]:
-    """Return the site's settings, switches as booleans."""
-    texts = {name: site_store.get_value(connection, name, default) for name, default in SITE_DEFAULTS.items()}
-    return {name: text == "true" if name in SWITCHES else text for name, text in texts.items()}
+    """Return the site's settings, switches as booleans and numbers as integers."""
+    return {name: _typed(name, text) for name, text in site_store.get_values(connection, SITE_DEFAULTS).items()}
+
+
+def _typed(name: str, text: str) -> bool | int | str:
+    if name in SWITCHES:
+        return text == "true"
+    return int(text) if name in NUMBERS else text

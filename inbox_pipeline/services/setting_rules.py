@@ -25,11 +25,18 @@ SITE_DEFAULTS = {  # where nothing is on record; what a new site begins with is 
     "strict_identifiers": "false",
     "strict_script": "false",
     "url_hosts": "",
+    "login_failures": "10",
+    "address_failures": "100",
+    "lockout_seconds": "900",
+    "lock_first_administrator": "false",
 }
-SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep", "linking_table"})
+_PROJECT_SWITCHES = frozenset({"script_enabled", "strict_identifiers", "strict_script", "sweep", "linking_table"})
+SWITCHES = _PROJECT_SWITCHES | {"lock_first_administrator"}
 PROJECT_SETTINGS = frozenset(
-    {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | SWITCHES
+    {"title", "prearchive_code", "policy", "options", "sweep_user", "quiet_seconds"} | _PROJECT_SWITCHES
 )
+NUMBERS = {"login_failures": (1, 100), "address_failures": (1, 100_000), "lockout_seconds": (1, 86400)}
+"""Whole numbers among the site's settings, by their least and greatest value. For the 100: NIST SP 800-63B, 3.2.2."""
 LONGEST_QUIET_SECONDS = 30 * 86400
 _LONGEST_TEXT = {"title": 255, "options": 1024, "sweep_user": 64, "url_hosts": 4096}
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -63,6 +70,8 @@ def _allowed(name: str, value: Any) -> bool:
         return isinstance(value, bool)
     if name in _CHOICES:
         return value in _CHOICES[name]
+    if name in NUMBERS:
+        return type(value) is int and NUMBERS[name][0] <= value <= NUMBERS[name][1]
     if name == "quiet_seconds":
         return isinstance(value, int | float) and 0 <= value <= LONGEST_QUIET_SECONDS
     return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and _FORMS.get(name, _any_text)(value)

@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from inbox_pipeline.errors import Cancelled, InboxError, Rejected, Unavailable
+from inbox_pipeline.errors import Cancelled, InboxError, Rejected, Throttled, Unavailable
 from inbox_pipeline.intake.reasons import refusal, refusal_status
 from inbox_pipeline.services.compiling import PLACE
 
@@ -83,8 +83,8 @@ def refused(connection: HTTPConnection, error: InboxError, *, instance: str = ""
     response.headers["X-Inbox-Reason"] = error.code
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = CHALLENGE
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        response.headers["Retry-After"] = str(error.data.get("retry_after", RETRY_SECONDS))
     return response
 
 
@@ -128,7 +128,7 @@ def _invalid(problem: dict[str, Any]) -> Rejected:
 
 
 def _status(error: InboxError) -> int:
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) and not isinstance(error, Throttled):
         return HTTPStatus.SERVICE_UNAVAILABLE
     if isinstance(error, Cancelled):
         return HTTPStatus.CONFLICT

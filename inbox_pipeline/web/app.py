@@ -14,6 +14,8 @@ from fastapi import Depends, FastAPI
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web import (
     api,
+    audit,
+    login_oidc,
     operations,
     xnat_anonymize,
     xnat_archive,
@@ -21,11 +23,9 @@ from inbox_pipeline.web import (
     xnat_config,
     xnat_files,
     xnat_import,
-<<<<<<< HEAD
-    xnat_prearchive,
-=======
     xnat_manage,
->>>>>>> views
+    xnat_people,
+    xnat_prearchive,
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -35,20 +35,21 @@ from inbox_pipeline.web.metrics import Metrics
 
 ROUTERS = (
     operations.router,
+    login_oidc.router,
     xnat_session.router,
     xnat_session.tokens,
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    xnat_people.xapi,
+    xnat_people.router,
     xnat_archive.router,
-<<<<<<< HEAD
-    xnat_prearchive.router,
-    xnat_archiving.router,
-=======
     xnat_files.router,
     xnat_manage.router,
->>>>>>> views
+    xnat_prearchive.router,
+    xnat_archiving.router,
     api.router,
+    audit.router,
 )
 SECURITY = {
     "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 from starlette.requests import Request
 
+from inbox_pipeline.errors import Throttled
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import accounts
 from inbox_pipeline.services.accounts import Account
@@ -51,17 +52,33 @@ def identify(request: Request) -> Caller | None:
 
     Raises:
         Rejected: `login_failed`, when Basic credentials are wrong.
+        Throttled: `login_throttled`, when too many were.
     """
     site, session_id = site_of(request), presented_session(request)
     pair = basic_pair(request)
     account = accounts.session_account(site, session_id) if session_id else None
     if pair is not None:
-        owner = accounts.authenticate(site, *pair)
+        owner = _authenticated(request, pair, account)
         return Caller(owner, session_id if account == owner else None)
     if account is None:
         return None
     announce_expiry(request)
     return Caller(account, session_id)
+
+
+def _authenticated(request: Request, pair: tuple[str, str], live: Account | None) -> Account:
+    """Return whose pair that is; while its login is refused, whoever comes with a live session of it goes on.
+
+    Raises:
+        Rejected: `login_failed`.
+        Throttled: `login_throttled`.
+    """
+    try:
+        return accounts.authenticate(site_of(request), *pair, sender_address(request))
+    except Throttled:
+        if live is None or live.login != pair[0]:
+            raise
+        return live
 
 
 def current_caller(request: Request) -> Caller:
@@ -110,6 +127,11 @@ def basic_pair(request: Request) -> tuple[str, str] | None:
     return login, password
 
 
+def sender_address(request: Request) -> str | None:
+    """Return the IP address that a request comes from: a trusted proxy's word for it, else the other end's."""
+    return request.client.host if request.client else None
+
+
 def presented_session(request: Request) -> str | None:
     """Return the session id of the cookie, if it has the form of one."""
     value = request.cookies.get(SESSION_COOKIE, "")
@@ -123,9 +145,17 @@ def open_session(request: Request, account: Account) -> str:
     return session_id
 
 
+def replace_session(request: Request, account: Account) -> str:
+    """Start a web session for who has just logged in, end the one that the browser had, and return the new id."""
+    former = presented_session(request)
+    if former is not None:
+        accounts.end_session(site_of(request), former)
+    return open_session(request, account)
+
+
 def set_session_cookie(request: Request, session_id: str) -> None:
     """Set the session's cookie, out of reach of scripts and other sites, and tell when it ends."""
-    cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{_secure(request)}"
+    cookie = f"{SESSION_COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Strict{secure_attribute(request)}"
     exchange_of(request).cookies.append(cookie)
     announce_expiry(request)
 
@@ -133,13 +163,13 @@ def set_session_cookie(request: Request, session_id: str) -> None:
 def announce_expiry(request: Request) -> None:
     """Set XNAT's cookie that tells clients how long they have: `"<now>,<idle>"` in milliseconds, with the quotes."""
     value = f'"{int(time.time() * 1000)},{int(accounts.IDLE_SECONDS * 1000)}"'
-    exchange_of(request).cookies.append(f"{EXPIRY_COOKIE}={value}; Path=/; SameSite=Strict{_secure(request)}")
+    exchange_of(request).cookies.append(f"{EXPIRY_COOKIE}={value}; Path=/; SameSite=Strict{secure_attribute(request)}")
 
 
 def forget_session(request: Request) -> None:
     """Make the client drop its cookies."""
     for name in (SESSION_COOKIE, EXPIRY_COOKIE):
-        exchange_of(request).cookies.append(f"{name}=; Path=/; Max-Age=0; SameSite=Strict{_secure(request)}")
+        exchange_of(request).cookies.append(f"{name}=; Path=/; Max-Age=0; SameSite=Strict{secure_attribute(request)}")
 
 
 def refuse_other_sites(request: Request) -> None:
@@ -175,5 +205,6 @@ def _same_host(request: Request, origin: str) -> bool:
         return False
 
 
-def _secure(request: Request) -> str:
+def secure_attribute(request: Request) -> str:
+    """Return the attribute of a cookie that goes by TLS alone, when this request came so."""
     return "; Secure" if request.url.scheme == "https" else ""

@@ -27,6 +27,8 @@ from inbox_pipeline.web.identity import (
     open_session,
     presented_session,
     refuse_other_sites_always,
+    replace_session,
+    sender_address,
     set_session_cookie,
 )
 from inbox_pipeline.web.parameters import Form, Query, last
@@ -51,9 +53,10 @@ tokens = APIRouter(
 
 @router.api_route("/data/services/auth", methods=["PUT", "POST"])
 def log_in(request: Request, site: Served, form: Form) -> Response:
-    """Start a session for `username` and `password` of the form, and answer its id."""
-    account = accounts.authenticate(site, _text(last(form, "username")), _text(last(form, "password")))
-    return text(open_session(request, account))
+    """Start a session for `username` and `password` of the form, and answer its id; one that was there ends."""
+    login, password = _text(last(form, "username")), _text(last(form, "password"))
+    account = accounts.authenticate(site, login, password, sender_address(request))
+    return text(replace_session(request, account))
 
 
 @router.get("/data/auth")
@@ -132,7 +135,7 @@ def issue_token(account: Known, site: Served) -> Response:
 @tokens.get("/issue/user/{login}")
 def issue_token_for(login: str, account: Known, site: Served) -> Response:
     """Issue an alias token for a user: oneself, or anybody as administrator."""
-    return json_answer(accounts.issue_token(site, _for_user(site, account, login)))
+    return json_answer(accounts.issue_token(site, _for_user(site, account, login), account.login))
 
 
 @tokens.get("/show")
@@ -158,7 +161,7 @@ def invalidate_token(alias: str, secret: str, account: Known, site: Served) -> R
     if login is None:
         raise refusal("not_found")
     _for_user(site, account, login)
-    accounts.invalidate_token(site, alias, secret)
+    accounts.invalidate_token(site, alias, secret, account.login)
     return json_answer({"result": "OK"})
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import Rejected, Throttled
 from inbox_pipeline.script import DEFAULT_SITE_SCRIPT
 from inbox_pipeline.services import accounts, projects, scripts
 from inbox_pipeline.services.site import Site
@@ -30,6 +30,17 @@ def test_init_makes_a_home_once_with_an_administrator_whose_password_is_in_a_fil
     assert changed.exit_code == 0
     assert not password_file.exists()
     assert json.loads(run("init", "--home", home, "--json").stdout)["admin_password_file"] is None
+
+
+def test_a_weak_first_password_leaves_nothing_that_stands_in_the_way_of_a_better_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INBOX_PIPELINE_ADMIN_PASSWORD", "password1")
+    refused = run("init", "--home", tmp_path / "fresh")
+    assert (refused.exit_code, "[password_weak]" in refused.stderr) == (7, True)
+    monkeypatch.setenv("INBOX_PIPELINE_ADMIN_PASSWORD", "several words")
+    assert run("init", "--home", tmp_path / "fresh").exit_code == 0
+    assert (tmp_path / "fresh" / "admin-password").read_text() == "several words\n"
 
 
 def test_home_comes_from_the_environment_too(run: Run, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +67,30 @@ def test_a_user_is_created_changed_locked_out_and_let_in(on: Run, site: Site) ->
     assert accounts.authenticate(site, "boss", "long enough").admin is True
     logins = [line.split()[0] for line in on("user", "list").stdout.splitlines()]
     assert logins == ["login", "admin", "ann", "boss"]
+
+
+def test_a_user_gets_a_role_is_unlocked_and_the_audit_trail_tells(on: Run, site: Site) -> None:
+    assert (
+        on("user", "create", "ann", "--password-stdin", "--role", "data-access", stdin="long enough\n").exit_code == 0
+    )
+    assert on("user", "set", "ann", "--role", "data-admin").exit_code == 0
+    assert on("user", "set", "ann").exit_code == 2
+    assert [row["role"] for row in json.loads(on("user", "list", "--json").stdout)] == ["administrator", "data-admin"]
+    assert on("site", "set", "--login-failures", "1", "--lock-first-administrator", "on").exit_code == 0
+    with pytest.raises(Rejected):
+        accounts.authenticate(site, "ann", "wrong")
+    with pytest.raises(Throttled):
+        accounts.authenticate(site, "ann", "long enough")
+    assert on("user", "unlock", "ann").stdout == "user ann: unlocked\n"
+    assert on("user", "unlock", "ann").stdout == "user ann: was not locked\n"
+    assert accounts.authenticate(site, "ann", "long enough").login == "ann"
+    assert json.loads(on("site", "show", "--json").stdout)["lock_first_administrator"] is True
+    lines = json.loads(on("audit", "--object", "ann", "--json").stdout)
+    actions = ["user.unlock", "user.unlock", "login.locked", "login.failed", "user.role", "user.create"]
+    assert [line["action"] for line in lines] == actions
+    assert lines[0]["actor"].startswith("cli:")
+    assert "data-admin" in on("audit", "--action", "user.role", "--since", "2020-01-01", "--limit", "1").stdout
+    assert on("audit", "--until", "2020-01-01", "--json").stdout == "[]\n"
 
 
 def test_a_token_works_as_user_and_password(on: Run, site: Site) -> None:

@@ -107,6 +107,23 @@ def test_a_session_ends_after_fifteen_minutes_without_use(site: Site, ada: accou
     assert accounts.session_account(site, session_id, now=at + dt.timedelta(minutes=16)) is None
 
 
+def test_a_session_ends_after_a_day_however_much_it_is_used(site: Site, ada: accounts.Account) -> None:
+    session_id, at = accounts.start_session(site, ada, now=NOW), NOW
+    while at < NOW + dt.timedelta(hours=23, minutes=48):
+        at += dt.timedelta(minutes=14)
+        assert accounts.session_account(site, session_id, now=at) == ada
+    assert accounts.session_account(site, session_id, now=NOW + dt.timedelta(days=1)) is None
+    accounts.start_session(site, ada, now=NOW + dt.timedelta(days=1))
+    with site.catalog.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(schema.web_sessions)).scalar_one() == 1
+
+
+@pytest.mark.parametrize("password", ["eight ch", "ÄÖÜäöüßß", "        x", "1" * 500, "password 1 of ours"])
+def test_nothing_is_asked_of_a_password_but_that_it_is_long_and_not_common(site: Site, password: str) -> None:
+    accounts.create_user(site, "admin", "ada", password)
+    assert accounts.authenticate(site, "ada", password).login == "ada"
+
+
 def test_an_ended_session_is_gone_and_its_id_is_nowhere_in_the_catalog(site: Site, ada: accounts.Account) -> None:
     session_id = accounts.start_session(site, ada)
     assert session_id.encode() not in (site.settings.home / "catalog.db-wal").read_bytes()
@@ -141,6 +158,8 @@ def test_an_invalidated_token_is_gone(site: Site, ada: accounts.Account) -> None
         ("a" * 65, PASSWORD, "name_illegal"),
         ("12345678-1234-1234-1234-123456789abc", PASSWORD, "name_illegal"),
         ("bob", "short", "password_weak"),
+        ("robert.tables", "Robert.Tables", "password_weak"),
+        ("bob", "PassWord1234", "password_weak"),
         ("ada", PASSWORD, "label_taken_by_user"),
     ],
 )
@@ -187,6 +206,41 @@ def test_roles(site: Site, ada: accounts.Account, role: str | None, rights: tupl
         _role(site, "P1", ada, role)
     questions = (accounts.may_read, accounts.may_edit, accounts.is_owner)
     assert tuple(ask(site, ada, "P1") for ask in questions) == rights
+
+
+@pytest.mark.parametrize(
+    ("role", "rights"),
+    [
+        ("administrator", (True, True, True)),
+        ("data-admin", (True, True, False)),
+        ("data-access", (True, False, False)),
+        ("none", (False, False, False)),
+    ],
+)
+def test_site_roles_count_in_every_project_that_exists_and_from_the_next_look_on(
+    site: Site, ada: accounts.Account, role: str, rights: tuple[bool, bool, bool]
+) -> None:
+    _project(site, "P1")
+    session_id = accounts.start_session(site, ada)
+    accounts.set_role(site, "admin", "ada", role)
+    now = accounts.session_account(site, session_id)
+    assert now is not None
+    questions = (accounts.may_read, accounts.may_edit, accounts.is_owner)
+    assert tuple(ask(site, now, "P1") for ask in questions) == rights
+    assert not any(ask(site, now, "P2") for ask in questions)
+    assert accounts.list_users(site)[0]["role"] == role
+    assert now == accounts.create_user(site, "admin", "ada", PASSWORD, if_missing=True)
+
+
+def test_a_user_is_made_with_a_role(site: Site, ada: accounts.Account) -> None:
+    made = accounts.create_user(site, "admin", "dora", PASSWORD, role="data-access")
+    assert made == accounts.authenticate(site, "dora", PASSWORD)
+    assert (made.admin, made.data_role) == (False, "data-access")
+    for refused in (accounts.create_user, accounts.set_role):
+        with _refused("parameter_invalid"):
+            refused(site, "admin", "eva", *([PASSWORD] if refused is accounts.create_user else []), role="boss")
+    with _refused("user_not_found"):
+        accounts.set_role(site, "admin", "nobody", "none")
 
 
 def test_an_administrator_may_do_everything_in_projects_that_exist(site: Site) -> None:

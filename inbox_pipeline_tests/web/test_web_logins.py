@@ -11,6 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from inbox_pipeline.intake.reasons import REASONS
+from inbox_pipeline.services import accounts, projects, throttle
+from inbox_pipeline_tests.web.conftest import Client
+
 PASSWORD = "correct horse"
 GUARDED = [
     "/data/auth",
@@ -101,6 +105,37 @@ def test_a_session_lives_until_it_is_deleted(stranger: Any) -> None:
     assert stranger("DELETE", "/data/JSESSION", headers=cookie).status_code == 200
 
 
+def test_a_log_in_gives_a_new_id_and_ends_the_session_that_was_there(stranger: Any) -> None:
+    form = {"username": "ada", "password": PASSWORD}
+    planted = _session(stranger("POST", "/data/services/auth", data=form))
+    own = _session(stranger("PUT", "/data/services/auth", data=form, headers=planted))
+    assert own != planted
+    assert stranger("GET", "/data/auth", headers=planted).status_code == 401
+    assert stranger("GET", "/data/auth", headers=own).status_code == 200
+
+
+def test_an_id_that_a_client_made_up_is_not_taken_over(stranger: Any, ada: Any) -> None:
+    made_up = {"Cookie": f"JSESSIONID={'A' * 32}"}
+    assert stranger("GET", "/data/auth", headers=made_up).status_code == 401
+    assert ada("GET", "/data/JSESSION", headers=made_up).text != "A" * 32
+    assert stranger("GET", "/data/auth", headers=made_up).status_code == 401
+
+
+@pytest.mark.parametrize("end", ["password", "disabled", "log-out"])
+def test_a_stolen_cookie_dies_with_the_session(site: Any, stranger: Any, end: str) -> None:
+    login = f"mia-{end}"
+    accounts.create_user(site, "admin", login, PASSWORD)
+    stolen = _session(stranger("GET", "/data/JSESSION", auth=(login, PASSWORD)))
+    assert stranger("GET", "/data/auth", headers=stolen).status_code == 200
+    if end == "password":
+        accounts.set_password(site, "admin", login, "battery staple")
+    elif end == "disabled":
+        accounts.set_enabled(site, "admin", login, False)
+    else:
+        stranger("DELETE", "/data/JSESSION", headers=stolen)
+    assert stranger("GET", "/data/auth", headers=stolen).status_code == 401
+
+
 def test_a_client_with_basic_alone_may_end_a_session_that_it_never_had(ada: Any, stranger: Any) -> None:
     assert ada("DELETE", "/data/JSESSION").status_code == 200
     assert stranger("DELETE", "/data/JSESSION").status_code == 401
@@ -187,6 +222,18 @@ def test_our_own_pages_and_clients_that_are_no_browsers_may_write(ada: Any, head
     assert ada("POST", "/data/JSESSION", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 201), ({"Origin": "http://inbox.test"}, 201), ({"Origin": "null"}, 403), ({"Origin": "http://a.test"}, 403)],
+)
+def test_the_apis_cookie_writes_only_for_our_own_pages_and_for_programs(
+    ada: Any, stranger: Any, folder: Any, headers: dict[str, str], status: int
+) -> None:
+    cookie = _session(ada("GET", "/data/JSESSION"))
+    order = {"path": str(folder), "project": "P1"}
+    assert stranger("POST", "/api/v1/requests", json=order, headers=cookie | headers).status_code == status
+
+
 def test_reading_by_a_link_from_elsewhere_is_allowed(ada: Any) -> None:
     assert ada("GET", "/data/auth", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
@@ -201,3 +248,34 @@ def test_what_clients_ask_when_they_connect(ada: Any) -> None:
     assert ada("GET", "/xapi/siteConfig/buildInfo?format=json").json()["version"] == "1.9.1"
     assert ada("GET", "/xapi/schemas?format=json").json() == ["xnat"]
     assert ada("GET", "/data/search/elements?format=json").json()["ResultSet"]["Result"] == []
+
+
+@pytest.fixture
+def guesser(site: Any, app: Any) -> Any:
+    """A client at an address of its own, at a login that is locked by one failure."""
+    accounts.create_user(site, "admin", "eve", PASSWORD, if_missing=True)
+    projects.set_site(site, "test", login_failures=1)
+    yield Client(app, address="198.51.100.77")
+    projects.set_site(site, "test", login_failures=10)
+    throttle.unlock(site, "test", "eve")
+
+
+def test_after_too_many_failures_all_is_429_with_the_seconds_to_wait(guesser: Any) -> None:
+    wrong = guesser("PUT", "/data/services/auth", data={"username": "eve", "password": "wrong"})
+    assert wrong.status_code == 401
+    page = guesser("PUT", "/data/services/auth", data={"username": "eve", "password": PASSWORD})
+    problem = guesser("GET", "/api/v1/requests", auth=("eve", PASSWORD))
+    for answer in (page, problem):
+        assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (429, "login_throttled")
+        assert 800 < int(answer.headers["Retry-After"]) <= 900
+    assert f"<h3>{REASONS['429', 'login_throttled'].sentence}</h3>" in page.text
+    assert (problem.json()["retryable"], problem.json()["status"]) == (True, 429)
+
+
+def test_a_session_goes_on_while_its_login_is_refused(guesser: Any) -> None:
+    cookie = _session(guesser("GET", "/data/JSESSION", auth=("eve", PASSWORD)))
+    guesser("GET", "/data/auth", auth=("eve", "wrong"))
+    assert guesser("GET", "/data/auth", auth=("eve", PASSWORD)).status_code == 429
+    assert guesser("GET", "/data/auth", headers=cookie).text == "User 'eve' is logged in"
+    assert guesser("GET", "/data/auth", headers=cookie, auth=("eve", PASSWORD)).status_code == 200
+    assert guesser("GET", "/data/auth", headers=cookie, auth=("ada", "wrong")).status_code == 401

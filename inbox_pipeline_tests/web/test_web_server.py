@@ -15,8 +15,12 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from inbox_pipeline.services import throttle
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.store.catalog import schema
+from inbox_pipeline_tests.server_for_tests import web_process
 
 pytestmark = pytest.mark.services
 PASSWORD = "correct horse"
@@ -63,6 +67,21 @@ def test_it_tells_its_port_answers_and_ends_cleanly_on_sigterm(
     routes = [json.loads(line).get("route") for line in errors.splitlines()]
     assert [route for route in routes if route] == ["/data/services/import", "/xapi/dicom/{request_id}"]
     assert str(folder) not in errors
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_only_a_trusted_proxy_is_believed_about_tls_and_addresses(site: Site, trusted: bool) -> None:
+    more = {"INBOX_PIPELINE_TRUSTED_PROXIES": "127.0.0.0/8, ::1"} if trusted else {}
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.99"}
+    with web_process(site.settings.home, **more) as url:
+        answer = httpx.get(f"{url}/data/JSESSION", auth=("ada", PASSWORD), headers=forwarded)
+        httpx.get(f"{url}/data/auth", auth=("ada", "wrong"), headers=forwarded)
+    assert [cookie.endswith("; Secure") for cookie in answer.headers.get_list("set-cookie")] == [trusted] * 2
+    with site.catalog.read() as connection:
+        failed = sa.select(schema.audit.c.detail).where(schema.audit.c.action == "login.failed")
+        last = connection.execute(failed.order_by(schema.audit.c.id.desc())).scalars().first()
+    assert last == {"address": "198.51.100.99" if trusted else "127.0.0.1"}
+    throttle.unlock(site, "test", "ada")
 
 
 def test_an_idle_connection_does_not_hold_up_the_end(server: tuple[subprocess.Popen[str], str]) -> None:

@@ -21,13 +21,23 @@ def user_by_login(connection: Connection, login: str) -> sa.Row[Any] | None:
     return connection.execute(sa.select(users).where(users.c.login == login)).one_or_none()
 
 
-def insert_user(connection: Connection, login: str, password_hash: str, *, admin: bool, now: dt.datetime) -> int:
-    """Add an enabled user and return the key."""
-    row = {"login": login, "password_hash": password_hash, "admin": admin, "enabled": True, "created_at": now}
+def user_by_identity(connection: Connection, key: str) -> sa.Row[Any] | None:
+    """Return the user to whom an identity is linked, enabled or not."""
+    return connection.execute(sa.select(users).where(users.c.identity_key == key)).one_or_none()
+
+
+def insert_user(connection: Connection, login: str, password_hash: str, now: dt.datetime, **values: Any) -> int:
+    """Add an enabled user with these other columns and return the key."""
+    row = {"login": login, "password_hash": password_hash, "enabled": True, "created_at": now, **values}
     key = connection.execute(sa.insert(users).values(row)).inserted_primary_key
     if key is None:  # pragma: no cover - both databases return it
         raise LookupError("the database returned no key")
     return int(key[0])
+
+
+def change_user(connection: Connection, user_id: int, **values: Any) -> None:
+    """Set columns of a user; sessions and tokens go on."""
+    connection.execute(sa.update(users).where(users.c.id == user_id).values(values))
 
 
 def change_credentials(connection: Connection, user_id: int, **values: Any) -> None:
@@ -63,13 +73,16 @@ def insert_session(connection: Connection, digest: str, user_id: int, version: i
     connection.execute(sa.insert(web_sessions).values(row))
 
 
-def session_user(connection: Connection, digest: str, used_after: dt.datetime) -> sa.Row[Any] | None:
+def session_user(
+    connection: Connection, digest: str, used_after: dt.datetime, begun_after: dt.datetime
+) -> sa.Row[Any] | None:
     """Return the enabled user of a live web session with its `last_used_at`; sessions on old credentials are dead."""
     statement = (
         sa.select(users, web_sessions.c.last_used_at)
         .join(web_sessions, web_sessions.c.user_id == users.c.id)
         .where(web_sessions.c.id_digest == digest, web_sessions.c.last_used_at > used_after, users.c.enabled)
         .where(web_sessions.c.credentials_version == users.c.credentials_version)
+        .where(web_sessions.c.created_at > begun_after)
     )
     return connection.execute(statement).one_or_none()
 
@@ -84,9 +97,10 @@ def delete_session(connection: Connection, digest: str) -> None:
     connection.execute(sa.delete(web_sessions).where(web_sessions.c.id_digest == digest))
 
 
-def delete_idle_sessions(connection: Connection, used_before: dt.datetime) -> None:
+def delete_ended_sessions(connection: Connection, used_before: dt.datetime, begun_before: dt.datetime) -> None:
     """Remove the web sessions that have run out."""
-    connection.execute(sa.delete(web_sessions).where(web_sessions.c.last_used_at <= used_before))
+    ended = (web_sessions.c.last_used_at <= used_before) | (web_sessions.c.created_at <= begun_before)
+    connection.execute(sa.delete(web_sessions).where(ended))
 
 
 def insert_token(connection: Connection, row: dict[str, Any]) -> None:

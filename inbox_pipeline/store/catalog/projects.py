@@ -60,6 +60,12 @@ def members(connection: Connection, project_id: str) -> dict[str, str]:
     return {row.login: row.role for row in connection.execute(query)}
 
 
+def roles_of(connection: Connection, user: int) -> dict[str, str]:
+    """Return a user's roles by project."""
+    query = sa.select(memberships.c.project_id, memberships.c.role).where(memberships.c.user_id == user)
+    return {row.project_id: row.role for row in connection.execute(query.order_by(memberships.c.project_id))}
+
+
 def set_role(connection: Connection, project_id: str, user: int, role: str | None) -> None:
     """Give a user a role in a project, or take the user out (None)."""
     mine = (memberships.c.project_id == project_id) & (memberships.c.user_id == user)

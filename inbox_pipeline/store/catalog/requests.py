@@ -15,7 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.store.catalog.engine import now_seconds
-from inbox_pipeline.store.catalog.schema import request_sessions, requested_files, requests, sessions
+from inbox_pipeline.store.catalog.schema import (
+    memberships,
+    request_sessions,
+    requested_files,
+    requests,
+    sessions,
+    users,
+)
 
 FINAL = ("Failed", "Completed")
 RUNNING = ("Accepted", "Trawling", "Importing", "Processed")
@@ -48,11 +55,14 @@ def get(connection: Connection, request_id: int) -> RowMapping | None:
     return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().one_or_none()
 
 
-def listing(connection: Connection, username: str | None, active: bool) -> Sequence[RowMapping]:
-    """Return the imports that a user (anybody when None) has asked for, oldest first."""
+def listing(connection: Connection, viewer: int | None, active: bool) -> Sequence[RowMapping]:
+    """Return the imports of a user, by key, and of the projects owned (of everybody when None), oldest first."""
     query = sa.select(requests).where(requests.c.prearchive_session_id.is_(None)).order_by(requests.c.id)
-    if username is not None:
-        query = query.where(requests.c.username == username)
+    if viewer is not None:
+        login = sa.select(users.c.login).where(users.c.id == viewer).scalar_subquery()
+        owned = (memberships.c.user_id == viewer) & (memberships.c.role == "owner")
+        projects = sa.select(memberships.c.project_id).where(owned)
+        query = query.where((requests.c.username == login) | requests.c.project_id.in_(projects))
     if active:
         query = query.where(requests.c.status.not_in(FINAL))
     return connection.execute(query).mappings().all()

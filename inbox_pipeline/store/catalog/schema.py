@@ -67,7 +67,21 @@ users = sa.Table(
     sa.Column("enabled", sa.Boolean, nullable=False, default=True),
     sa.Column("credentials_version", sa.Integer, nullable=False, default=1),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("data_role", sa.String(16)),
+    sa.Column("identity_key", sa.String(64), unique=True, index=True),
 )
+"""`data_role` is what the user may do in every project: `data-access`, `data-admin`, or nothing special (null);
+`identity_key` the digest of a subject of the identity provider."""
+
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("blocked_until", UtcDateTime, nullable=False),
+)
+"""Runs of failed log-ins by keyed digest of a login or an address; people type passwords into the login's field."""
 
 alias_tokens = sa.Table(
     "alias_tokens",

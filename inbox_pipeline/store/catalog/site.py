@@ -6,6 +6,7 @@ Belongs here: the `site` and `audit` tables. Does not belong here: what the sett
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +23,12 @@ def get_value(connection: Connection, name: str, default: str = "") -> str:
     """Return a site setting, or `default`."""
     value = connection.execute(sa.select(site.c.value).where(site.c.name == name)).scalar_one_or_none()
     return default if value is None else str(value)
+
+
+def get_values(connection: Connection, defaults: Mapping[str, str]) -> dict[str, str]:
+    """Return the site settings that `defaults` names, those not on record as it says."""
+    rows = connection.execute(sa.select(site.c.name, site.c.value).where(site.c.name.in_(defaults)))
+    return {**defaults, **{row.name: row.value for row in rows}}
 
 
 def set_value(connection: Connection, name: str, value: str) -> None:

@@ -1,0 +1,201 @@
+"""Who may use which route: one entry for every route of the application, held to by `test_rights.py`.
+
+A new route needs a line in `MATRIX`: its rule, and with `asks` what has to be sent so that somebody who may use it is
+answered. Path parameters are filled by `Stage.fill`; a new parameter is added there. Status codes of a rule stand in
+the order of `ROLES`; `OK` is any answer that is no refusal, or 409, which speaks of a state and not of a right.
+
+Belongs here: the matrix. Does not belong here: sending requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inbox_pipeline.services import accounts, projects
+from inbox_pipeline.services.site import Site
+
+PASSWORD = "correct horse"
+PROJECT = "P1"
+SCRIPT = b'version "6.3"\n(0010,0010) := subject\n'
+ROLES = (
+    "nobody",
+    "outsider",
+    "collaborator",
+    "member",
+    "owner",
+    "data-access",
+    "data-admin",
+    "administrator",
+)
+"""Who asks: without a login, with a login and no role, with a role in the project, with a role on the site. `member`
+has filed the request, and is the user of the token and of `{login}`'s token."""
+
+OK = 0
+Rule = tuple[int, ...]
+
+OPEN: Rule = (OK, OK, OK, OK, OK, OK, OK, OK)
+LOGIN: Rule = (401, OK, OK, OK, OK, OK, OK, OK)
+READER: Rule = (401, 404, OK, OK, OK, OK, OK, OK)
+EDITOR: Rule = (401, 404, 403, OK, OK, 403, OK, OK)
+OWNER: Rule = (401, 404, 403, 403, OK, 403, 403, OK)
+ADMINISTRATOR: Rule = (401, 403, 403, 403, 403, 403, 403, OK)
+REQUEST: Rule = (401, 404, 404, OK, OK, 404, 404, OK)
+REQUEST_OWNER: Rule = (401, 404, 404, 403, OK, 404, 404, OK)
+IMPORT: Rule = (401, 400, 400, OK, OK, 400, OK, OK)
+MEMBERS_TOKEN: Rule = (401, 403, 403, OK, 403, 403, 403, OK)
+
+
+@dataclass
+class Stage:
+    """What the requests are about: a project with its people, a folder, a request, and a user to be changed."""
+
+    site: Site
+    folder: Path
+    request_id: int
+    user: str = "casual"
+
+    def fill(self, path: str) -> str:
+        """Return a route's template with its parameters filled; what an earlier request has used up is there again."""
+        projects.set_member(self.site, "test", PROJECT, self.user, "member")
+        values = {
+            "project_id": PROJECT,
+            "request_id": str(self.request_id),
+            "version": "1",
+            "path:path": "script",
+            "name": "xnat",
+            "code": "forbidden",
+            "group": "Members",
+            "login": "member" if "/tokens/" in path else self.user,
+        }
+        if "{alias}" in path:
+            token = accounts.issue_token(self.site, _account(self.site, "member"))
+            values |= {"alias": token["alias"], "secret": token["secret"]}
+        for name, value in values.items():
+            path = path.replace("{" + name + "}", value)
+        return path
+
+
+Options = Callable[[Stage], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A route's rule, what is sent to it, and what else it may answer to those who may use it."""
+
+    rule: Rule
+    options: Options = field(default=lambda stage: {})
+    also: frozenset[int] = frozenset()
+
+
+def asks(rule: Rule, *also: int, **options: Any) -> Entry:
+    """Return the entry of a route to which something is sent; a function is called with the stage."""
+    fixed = {name: value for name, value in options.items() if not callable(value)}
+    made = {name: value for name, value in options.items() if callable(value)}
+    return Entry(rule, lambda stage: fixed | {name: make(stage) for name, make in made.items()}, frozenset(also))
+
+
+def _account(site: Site, login: str) -> accounts.Account:
+    account = accounts.get_account(site, login)
+    assert account is not None
+    return account
+
+
+def _order(stage: Stage) -> dict[str, str]:
+    return {"path": str(stage.folder), "project": PROJECT}
+
+
+def _query(stage: Stage) -> dict[str, str]:
+    return {"import-handler": "inbox", "path": str(stage.folder), "PROJECT_ID": PROJECT}
+
+
+NOT_CONFIGURED: Rule = (404,) * len(ROLES)
+LOG_IN = asks(OPEN, data={"username": "member", "password": PASSWORD})
+
+MATRIX: dict[str, Entry] = {
+    "GET /": Entry(OPEN),
+    "GET /api/openapi.json": Entry(OPEN),
+    "GET /help/errors": Entry(OPEN),
+    "GET /help/errors/{code}": Entry(OPEN),
+    "GET /healthz": Entry(OPEN),
+    "GET /readyz": asks(OPEN, 503),
+    "GET /metrics": Entry(ADMINISTRATOR),
+    "GET /login/oidc": Entry(NOT_CONFIGURED),
+    "GET /login/oidc/callback": Entry(NOT_CONFIGURED),
+    "PUT /data/services/auth": LOG_IN,
+    "POST /data/services/auth": LOG_IN,
+    "GET /data/auth": Entry(LOGIN),
+    "GET /data/JSESSION": Entry(LOGIN),
+    "POST /data/JSESSION": Entry(LOGIN),
+    "DELETE /data/JSESSION": Entry(LOGIN),
+    "GET /xapi/siteConfig/buildInfo": Entry(LOGIN),
+    "GET /xapi/schemas": Entry(LOGIN),
+    "GET /xapi/schemas/{name}": Entry(LOGIN),
+    "GET /data/search/elements": Entry(LOGIN),
+    "GET /data/services/tokens/issue": Entry(LOGIN),
+    "GET /data/services/tokens/issue/user/{login}": Entry(MEMBERS_TOKEN),
+    "GET /data/services/tokens/show": Entry(LOGIN),
+    "GET /data/services/tokens/validate/{alias}/{secret}": Entry(MEMBERS_TOKEN),
+    "GET /data/services/tokens/invalidate/{alias}/{secret}": Entry(MEMBERS_TOKEN),
+    "GET /xapi/users": Entry(ADMINISTRATOR),
+    "GET /xapi/users/username": Entry(LOGIN),
+    "GET /xapi/access/projects": Entry(LOGIN),
+    "POST /data/services/import": asks(IMPORT, params=_query),
+    "POST /REST/services/import": asks(IMPORT, params=_query),
+    "GET /xapi/dicom/list/active": Entry(LOGIN),
+    "GET /xapi/dicom/list/all": Entry(LOGIN),
+    "GET /xapi/dicom/{request_id}": Entry(REQUEST),
+    "GET /xapi/anonymize/default": Entry(LOGIN),
+    "GET /xapi/anonymize/site": Entry(LOGIN),
+    "PUT /xapi/anonymize/site": asks(ADMINISTRATOR, content=SCRIPT),
+    "GET /xapi/anonymize/site/enabled": Entry(LOGIN),
+    "PUT /xapi/anonymize/site/enabled": Entry(ADMINISTRATOR),
+    "GET /xapi/anonymize/projects/{project_id}": Entry(READER),
+    "PUT /xapi/anonymize/projects/{project_id}": asks(OWNER, content=SCRIPT),
+    "GET /xapi/anonymize/projects/{project_id}/enabled": Entry(READER),
+    "PUT /xapi/anonymize/projects/{project_id}/enabled": Entry(OWNER),
+    "POST /api/v1/requests": asks(IMPORT, json=_order),
+    "GET /api/v1/requests": Entry(LOGIN),
+    "GET /api/v1/requests/{request_id}": Entry(REQUEST),
+    "GET /api/v1/requests/{request_id}/ledger": Entry(REQUEST),
+    "POST /api/v1/requests/{request_id}/cancel": Entry(REQUEST),
+    "POST /api/v1/requests/{request_id}/retry": Entry(REQUEST),
+    "POST /api/v1/requests/{request_id}/undo": Entry(REQUEST_OWNER),
+    "POST /api/v1/requests/{request_id}/restore": Entry(REQUEST_OWNER),
+    "POST /api/v1/plan": asks(IMPORT, json=_order),
+    "POST /api/v1/scripts/check": asks(LOGIN, json={"text": SCRIPT.decode()}),
+    "GET /api/v1/scripts/site/versions": Entry(LOGIN),
+    "GET /api/v1/scripts/site/versions/{version}": Entry(LOGIN),
+    "GET /api/v1/projects/{project_id}/scripts": Entry(READER),
+    "GET /api/v1/projects/{project_id}/scripts/{version}": Entry(READER),
+    "GET /api/v1/projects/{project_id}/linking": Entry(OWNER),
+    "GET /api/v1/audit": Entry(ADMINISTRATOR),
+}
+
+for prefix in ("/data", "/REST"):
+    MATRIX |= {
+        f"GET {prefix}/users": Entry(ADMINISTRATOR),
+        f"GET {prefix}/config/anon/script": Entry(LOGIN),
+        f"PUT {prefix}/config/anon/script": asks(ADMINISTRATOR, content=SCRIPT),
+        f"GET {prefix}/projects/{{project_id}}/config/anon/{{path:path}}": Entry(READER),
+        f"PUT {prefix}/projects/{{project_id}}/config/anon/{{path:path}}": asks(OWNER, content=SCRIPT),
+        f"GET {prefix}/config/edit/image/dicom/script": Entry(LOGIN),
+        f"PUT {prefix}/config/edit/image/dicom/script": asks(ADMINISTRATOR, content=SCRIPT),
+        f"GET {prefix}/config/edit/image/dicom/status": Entry(LOGIN),
+        f"PUT {prefix}/config/edit/image/dicom/status": asks(ADMINISTRATOR, params={"activate": "true"}),
+        f"GET {prefix}/config/edit/projects/{{project_id}}/image/dicom/script": Entry(READER),
+        f"PUT {prefix}/config/edit/projects/{{project_id}}/image/dicom/script": asks(OWNER, content=SCRIPT),
+        f"GET {prefix}/config/edit/projects/{{project_id}}/image/dicom/status": Entry(READER),
+        f"PUT {prefix}/config/edit/projects/{{project_id}}/image/dicom/status": asks(
+            OWNER, params={"activate": "true"}
+        ),
+    }
+
+for prefix in ("/data", "/data/archive", "/REST"):
+    MATRIX |= {
+        f"GET {prefix}/projects/{{project_id}}/users": Entry(READER),
+        f"PUT {prefix}/projects/{{project_id}}/users/{{group}}/{{login}}": Entry(OWNER),
+        f"DELETE {prefix}/projects/{{project_id}}/users/{{group}}/{{login}}": Entry(OWNER),
+    }
