@@ -281,6 +281,11 @@ def may_read(site: Site, account: Account, project_id: str) -> bool:
     return _has_role(site, account, project_id, {"owner", "member", "collaborator", DATA_ADMIN, DATA_ACCESS})
 
 
+def reads_everything(account: Account) -> bool:
+    """Return whether the account may see every project: data access, data admin or administrator."""
+    return account.admin or account.data_role in (DATA_ADMIN, DATA_ACCESS)
+
+
 def may_edit(site: Site, account: Account, project_id: str) -> bool:
     """Return whether the account may import into the project: member, owner, data admin or administrator."""
     return _has_role(site, account, project_id, {"owner", "member", DATA_ADMIN})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.accounts import Account, reads_everything
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import views
 from inbox_pipeline.store.catalog.views import Page, Wanted
@@ -132,7 +132,7 @@ def count_types(site: Site, account: Account) -> list[tuple[str, int]]:
 
 def reader_of(account: Account) -> int | None:
     """Return whose memberships decide what the account may read; None where it may read every project."""
-    return None if account.admin else account.id
+    return None if reads_everything(account) else account.id
 
 
 def _only(found: Sequence[RowMapping]) -> RowMapping:

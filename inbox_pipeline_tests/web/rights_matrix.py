@@ -18,7 +18,7 @@ from inbox_pipeline.services import accounts, projects
 from inbox_pipeline.services.site import Site
 
 PASSWORD = "correct horse"
-PROJECT = "P1"
+PROJECT, SUBJECT, SESSION = "P1", "SUB1", "MR1"
 SCRIPT = b'version "6.3"\n(0010,0010) := subject\n'
 ROLES = (
     "nobody",
@@ -40,6 +40,9 @@ OPEN: Rule = (OK, OK, OK, OK, OK, OK, OK, OK)
 LOGIN: Rule = (401, OK, OK, OK, OK, OK, OK, OK)
 READER: Rule = (401, 404, OK, OK, OK, OK, OK, OK)
 EDITOR: Rule = (401, 404, 403, OK, OK, 403, OK, OK)
+PREARCHIVE: Rule = (401, 403, 403, OK, OK, 403, OK, OK)
+"""XNAT's 403 in the prearchive, for projects of others as for those that do not exist."""
+
 OWNER: Rule = (401, 404, 403, 403, OK, 403, 403, OK)
 ADMINISTRATOR: Rule = (401, 403, 403, 403, 403, 403, 403, OK)
 REQUEST: Rule = (401, 404, 404, OK, OK, 404, 404, OK)
@@ -50,11 +53,13 @@ MEMBERS_TOKEN: Rule = (401, 403, 403, OK, 403, 403, 403, OK)
 
 @dataclass
 class Stage:
-    """What the requests are about: a project with its people, a folder, a request, and a user to be changed."""
+    """What the requests are about: a project with its people, a folder, a request, the file of an archived session, and
+    a user to be changed."""
 
     site: Site
     folder: Path
     request_id: int
+    file: str
     user: str = "casual"
 
     def fill(self, path: str) -> str:
@@ -69,7 +74,22 @@ class Stage:
             "code": "forbidden",
             "group": "Members",
             "login": "member" if "/tokens/" in path else self.user,
+            "subject_id": SUBJECT,
+            "experiment_id": SESSION,
+            "scan_id": "1",
+            "scan_ids": "1",
+            "resource_id": "DICOM",
+            "xsi_type": "xnat:mrSessionData",
+            "project_ids": PROJECT,
+            "timestamp": "20260101_000000000",
+            "label": "none",
+            "scan_label": "1",
+            "resource": "DICOM",
         }
+        if "/files/" in path:
+            values["name"] = self.file
+        if path.endswith("prearchive_code/{code}"):
+            values["code"] = "4"
         if "{alias}" in path:
             token = accounts.issue_token(self.site, _account(self.site, "member"))
             values |= {"alias": token["alias"], "secret": token["secret"]}
@@ -198,4 +218,87 @@ for prefix in ("/data", "/data/archive", "/REST"):
         f"GET {prefix}/projects/{{project_id}}/users": Entry(READER),
         f"PUT {prefix}/projects/{{project_id}}/users/{{group}}/{{login}}": Entry(OWNER),
         f"DELETE {prefix}/projects/{{project_id}}/users/{{group}}/{{login}}": Entry(OWNER),
+    }
+
+_SUBJECTS = ("/subjects", "/projects/{project_id}/subjects")
+_EXPERIMENTS = (
+    "/experiments",
+    "/projects/{project_id}/experiments",
+    *(f"{place}/{{subject_id}}/experiments" for place in _SUBJECTS),
+)
+_OF_SUBJECT = ("", "/resources", "/files")
+_SCANS = "/scans/{scan_ids}"
+_OF_EXPERIMENT = (
+    "",
+    "/assessors",
+    "/reconstructions",
+    "/resources",
+    "/files",
+    "/scans",
+    "/scans/{scan_id}",
+    f"{_SCANS}/resources",
+    f"{_SCANS}/resources/{{resource_id}}",
+    f"{_SCANS}/resources/{{resource_id}}/files",
+    f"{_SCANS}/resources/{{resource_id}}/files/{{name}}",
+    f"{_SCANS}/files",
+    f"{_SCANS}/files/{{name}}",
+)
+
+
+def _list_rule(place: str) -> Rule:
+    """A list without a project holds what the sender may see, maybe nothing."""
+    return READER if "{" in place else LOGIN
+
+
+def _item_rule(place: str) -> Rule:
+    """What is found without a project is hidden like a project."""
+    return READER if "{project_id}" in place else SEEN
+
+
+SEEN: Rule = (401, 404, OK, OK, OK, OK, OK, OK)
+
+MATRIX["GET /data/search/elements/{xsi_type}"] = Entry(LOGIN)
+for prefix in ("/data", "/data/archive", "/REST"):
+    MATRIX |= {
+        f"GET {prefix}/projects": Entry(LOGIN),
+        f"GET {prefix}/projects/{{project_id}}": Entry(READER),
+        f"PUT {prefix}/projects/{{project_id}}": Entry(ADMINISTRATOR),
+        f"GET {prefix}/projects/{{project_id}}/resources": Entry(READER),
+        f"GET {prefix}/projects/{{project_id}}/files": Entry(READER),
+        f"GET {prefix}/projects/{{project_id}}/prearchive_code": Entry(READER),
+        f"PUT {prefix}/projects/{{project_id}}/prearchive_code/{{code}}": Entry(OWNER),
+        f"PUT {prefix}/projects/{{project_id}}/subjects/{{subject_id}}": Entry(EDITOR),
+    }
+    for place in _SUBJECTS:
+        MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
+        MATRIX |= {f"GET {prefix}{place}/{{subject_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_SUBJECT}
+    for place in _EXPERIMENTS:
+        MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
+        MATRIX |= {f"GET {prefix}{place}/{{experiment_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_EXPERIMENT}
+
+_ABSENT = {"src": f"/prearchive/projects/{PROJECT}/20260101_000000000/none"}
+"""A session that is not there: whoever may work in the prearchive is told so (404)."""
+_AT = "/prearchive/projects/{project_id}/{timestamp}/{label}"
+_OF_WAITING = (
+    "",
+    "/scans",
+    "/resources",
+    "/scans/{scan_label}/resources",
+    "/scans/{scan_label}/resources/{resource}/files",
+    "/scans/{scan_label}/resources/{resource}/files/{name}",
+    "/logs",
+    "/logs/1",
+    "/logs/last",
+)
+for prefix in ("/data", "/REST"):
+    MATRIX |= {
+        f"GET {prefix}/prearchive": Entry(LOGIN),
+        f"GET {prefix}/prearchive/projects": Entry(LOGIN),
+        f"GET {prefix}/prearchive/projects/{{project_ids}}": Entry((401, 403, OK, OK, OK, OK, OK, OK)),
+        **{f"GET {prefix}{_AT}{rest}": asks(PREARCHIVE, 404) for rest in _OF_WAITING},
+        f"POST {prefix}{_AT}": asks(PREARCHIVE, 404, params={"action": "build"}),
+        f"DELETE {prefix}{_AT}": asks(PREARCHIVE, 404),
+        f"POST {prefix}/services/archive": asks(PREARCHIVE, 404, params=_ABSENT),
+        f"POST {prefix}/services/prearchive/delete": asks(PREARCHIVE, 404, params=_ABSENT),
+        f"POST {prefix}/services/prearchive/rebuild": asks(PREARCHIVE, 404, params=_ABSENT),
     }

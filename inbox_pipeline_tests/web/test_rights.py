@@ -11,11 +11,13 @@ from fastapi.routing import iter_route_contexts
 
 from inbox_pipeline.services import accounts, projects, requests, scripts
 from inbox_pipeline.services.site import Site
+from inbox_pipeline_tests.data_for_tests import session_folder
+from inbox_pipeline_tests.web.browsing import import_folder
 from inbox_pipeline_tests.web.conftest import Client
-from inbox_pipeline_tests.web.rights_matrix import LOGIN, MATRIX, OK, OPEN, PASSWORD, PROJECT, ROLES, SCRIPT, Stage
+from inbox_pipeline_tests.web.rights_matrix import MATRIX, OK, PASSWORD, PROJECT, ROLES, SCRIPT, SESSION, SUBJECT, Stage
 
 HOSTILE = ("%00", "%FF", "..%2F..%2Fetc", "%F0%9F%98%80", "0" * 3000, "'%22%3C%25s")
-HIDDEN = [route for route, entry in MATRIX.items() if "{project_id}" in route and entry.rule not in (OPEN, LOGIN)]
+HIDDEN = [route for route, entry in MATRIX.items() if "{project_id}" in route and entry.rule[1] == 404]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,14 @@ def stage(site: Site) -> Stage:
     folder = site.settings.inbox_path / PROJECT / "session"
     folder.mkdir()
     (folder / "readme.txt").write_text("not DICOM")
-    return Stage(site, folder, _filed(site, folder))
+    return Stage(site, folder, _filed(site, folder), _archived(site))
+
+
+def _archived(site: Site) -> str:
+    """Archive a session and return the name of one of its files."""
+    folder = session_folder(site.settings.inbox_path / PROJECT / "archived")
+    import_folder(site, folder, PROJECT, SUBJECT, SESSION)
+    return next(site.settings.archive_path.rglob("*.dcm")).name
 
 
 def _filed(site: Site, folder: Path) -> int:
