@@ -35,11 +35,12 @@ ROUTERS = (
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    api.router,
+    xnat_manage.router,
     xnat_archive.router,
     xnat_files.router,
-    xnat_manage.router,
-    api.router,
 )
+"""In the order in which they are tried: the archive's many routes last."""
 SECURITY = {
     "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},
     "session": {"type": "apiKey", "in": "cookie", "name": "JSESSIONID"},
