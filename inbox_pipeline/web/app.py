@@ -43,14 +43,15 @@ ROUTERS = (
     xnat_config.router,
     xnat_people.xapi,
     xnat_people.router,
-    xnat_archive.router,
-    xnat_files.router,
-    xnat_manage.router,
     xnat_prearchive.router,
     xnat_archiving.router,
     api.router,
     audit.router,
+    xnat_manage.router,
+    xnat_archive.router,
+    xnat_files.router,
 )
+"""In the order in which they are tried: the archive's many routes last."""
 SECURITY = {
     "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},
     "session": {"type": "apiKey", "in": "cookie", "name": "JSESSIONID"},

@@ -281,7 +281,7 @@ def wanted_of(kind: Kind, query: Pairs) -> Wanted:
 
 def shown(kind: Kind, query: Pairs, page: Page) -> Table:
     """Return a page of a list with the columns that a query asks for."""
-    asked = [] if kind.fixed else [name.strip() for name in last(query, "columns").split(",") if name.strip()]
+    asked = [] if kind.fixed else [_clean(name) for name in last(query, "columns").split(",") if name.strip()]
     headers = dict(_headers(kind, asked))
     rows = [_row(kind, headers, row) for row in page.rows]
     return Table(kind.title, list(headers), rows, page.total)
@@ -388,5 +388,5 @@ def _date(text: str) -> dt.date:
 
 
 def _clean(text: str) -> str:
-    """Return a text that the database can be asked for."""
-    return text.strip().encode("utf-8", "replace").decode().replace("\0", "")
+    """Return a text that the database can be asked for, and that can be answered."""
+    return text.strip().encode("utf-8", "replace").decode()

@@ -196,6 +196,11 @@ def test_columns_of_scans_give_a_row_for_each_scan(ada: Client) -> None:
     assert cells == [(E1, "1", "3"), (E1, "2", "1"), (E2, "", "1")]
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "xml", "html"])
+def test_a_column_of_any_bytes_is_no_fault(ada: Client, form: str) -> None:
+    assert ada("GET", f"/data/experiments?columns=%ff%00,%01&format={form}").status_code == 200
+
+
 def test_the_four_shapes_of_a_list(ada: Client) -> None:
     url = f"/data/experiments/{E1}/scans?columns=ID,series_description"
     cells = ["1", 't1 "sag", <3D>', f"/data/experiments/{E1}/scans/1"]

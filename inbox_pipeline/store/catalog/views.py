@@ -206,4 +206,4 @@ def _like(column: ColumnElement[Any], patterns: Sequence[str]) -> ColumnElement[
 def _pattern(pattern: str) -> str:
     for sign in (_ESCAPE, "_"):
         pattern = pattern.replace(sign, _ESCAPE + sign)
-    return pattern.replace("*", "%")
+    return pattern.replace("*", "%").replace("\0", "\ufffd")
