@@ -194,7 +194,11 @@ REFUSALS = [
     ),
     *_refusals(
         404,
-        ("request_not_found", "There is no such import request.", "Check the number; you see your own requests only."),
+        (
+            "request_not_found",
+            "There is no such import request.",
+            "Check the number; you see your own requests, and those of projects that you own.",
+        ),
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
         ("user_not_found", "There is no such user.", "Check the name."),

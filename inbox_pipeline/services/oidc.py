@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -40,8 +41,10 @@ def begin(site: Site, callback_url: str) -> tuple[str, str]:
     """Return the provider's address for a log-in, and the state by which its answer is known again.
 
     Raises:
-        Unavailable: `oidc_unavailable`.
+        Unavailable: `oidc_unavailable`, also when the extra is not installed.
     """
+    if find_spec("authlib") is None:
+        raise _unavailable('the extra "oidc" is not installed')
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
     from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]  # noqa: PLC0415 - extra
 

@@ -53,13 +53,13 @@ def import_session(request: Request, account: Known, site: Served, given: Given)
 
 @router.get("/xapi/dicom/list/active")
 def active_requests(account: Known, site: Served) -> Response:
-    """List the requests that are neither Completed nor Failed: one's own, or all for an administrator."""
+    """List the requests that are neither Completed nor Failed: one's own and those of one's projects, or all."""
     return json_answer(requests.list_requests(site, account, active=True))
 
 
 @router.get("/xapi/dicom/list/all")
 def all_requests(account: Known, site: Served) -> Response:
-    """List all requests: one's own, or everybody's for an administrator."""
+    """List all requests: one's own and those of projects that one owns, or everybody's for an administrator."""
     return json_answer(requests.list_requests(site, account, active=False))
 
 

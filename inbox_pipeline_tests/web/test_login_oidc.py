@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import socket
 import subprocess
 import sys
@@ -152,6 +153,12 @@ def test_a_provider_that_is_not_there_is_unavailable(with_provider: Site, provid
     elsewhere = dataclasses.replace(with_provider, settings=with_provider.settings.model_copy(update=given))
     answer = Client(create_app(elsewhere))("GET", "/login/oidc")
     assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (503, "oidc_unavailable")
+
+
+def test_without_the_extra_it_says_so(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "find_spec", lambda name: None)
+    answer = browser("GET", "/login/oidc")
+    assert (answer.status_code, '"oidc" is not installed' in html.unescape(answer.text)) == (503, True)
 
 
 KEY = RSAKey.generate_key(2048, {"kid": "1"})

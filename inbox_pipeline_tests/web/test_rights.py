@@ -14,6 +14,8 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline_tests.web.conftest import Client
 from inbox_pipeline_tests.web.rights_matrix import LOGIN, MATRIX, OK, OPEN, PASSWORD, PROJECT, ROLES, SCRIPT, Stage
 
+HOSTILE = ("%00", "%FF", "..%2F..%2Fetc", "%F0%9F%98%80", "0" * 3000, "'%22%3C%25s")
+KINDS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain")
 HIDDEN = [route for route, entry in MATRIX.items() if "{project_id}" in route and entry.rule not in (OPEN, LOGIN)]
 
 
@@ -69,3 +71,17 @@ def test_a_project_of_others_looks_like_one_that_does_not_exist(app: Any, stage:
     assert (other.status_code, none.status_code) == (404, 404)
     assert re.sub("urn:uuid:[0-9a-f-]*", "", other.text) == re.sub("urn:uuid:[0-9a-f-]*", "", none.text)
     assert _send(app, "administrator", route, stage, "NOWHERE").status_code == 404
+
+
+@pytest.mark.parametrize("route", MATRIX)
+def test_nothing_that_is_sent_is_a_fault_of_ours(app: Any, stage: Stage, route: str) -> None:
+    method, path = route.split(" ")
+    client = Client(app, ("administrator", PASSWORD))
+    also = MATRIX[route].also
+    for value in HOSTILE if "{" in path else ():
+        status = client(method, re.sub(r"\{[^}]*\}", value, path), **MATRIX[route].options(stage)).status_code
+        assert status < 500 or status in also, value
+    for kind in KINDS:
+        body = {"content": b"\x00\xff{[&=;", "headers": {"Content-Type": kind}} if method != "GET" else {}
+        status = client(method, f"{stage.fill(path)}?format=%00&path=%FF&limit=%F0", **body).status_code
+        assert status < 500 or status in also, kind

@@ -196,6 +196,7 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("GET", "/api/v1/projects/{project_id}/scripts"),
         ("GET", "/api/v1/projects/{project_id}/scripts/{version}"),
         ("GET", "/api/v1/projects/{project_id}/linking"),
+        ("GET", "/api/v1/audit"),
     }
     answers = [operation["responses"] for methods in described["paths"].values() for operation in methods.values()]
     assert all("422" not in answer and "application/problem+json" in answer["default"]["content"] for answer in answers)
