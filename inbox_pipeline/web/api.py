@@ -130,10 +130,7 @@ def file_request(parameters: Parameters, account: Known, site: Served) -> Respon
 
 @router.get("/requests", response_model=None)
 def list_requests(account: Known, site: Served, active: bool = False) -> Response:
-    """List your requests and those of your projects, or everybody's as administrator.
-
-    `active=true` leaves out those that have ended.
-    """
+    """List your requests and your projects', or everybody's as administrator; `active=true` leaves out the ended."""
     return json_answer({"requests": requests.list_requests(site, account, active=active)})
 
 

@@ -17,6 +17,7 @@ from inbox_pipeline_tests.web.conftest import Client
 from inbox_pipeline_tests.web.rights_matrix import MATRIX, OK, PASSWORD, PROJECT, ROLES, SCRIPT, SESSION, SUBJECT, Stage
 
 HOSTILE = ("%00", "%FF", "..%2F..%2Fetc", "%F0%9F%98%80", "0" * 3000, "'%22%3C%25s")
+KINDS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain")
 HIDDEN = [route for route, entry in MATRIX.items() if "{project_id}" in route and entry.rule[1] == 404]
 
 
@@ -89,12 +90,7 @@ def test_nothing_that_is_sent_is_a_fault_of_ours(app: Any, stage: Stage, route: 
     for value in HOSTILE if "{" in path else ():
         status = client(method, re.sub(r"\{[^}]*\}", value, path), **MATRIX[route].options(stage)).status_code
         assert status < 500 or status in also, value
-    for kind in (
-        "application/json",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data; boundary=x",
-        "text/plain",
-    ):
+    for kind in KINDS:
         body = {"content": b"\x00\xff{[&=;", "headers": {"Content-Type": kind}} if method != "GET" else {}
         status = client(method, f"{stage.fill(path)}?format=%00&path=%FF&limit=%F0", **body).status_code
         assert status < 500 or status in also, kind
