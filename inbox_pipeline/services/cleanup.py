@@ -12,9 +12,11 @@ from pathlib import Path
 from sqlalchemy.engine import RowMapping
 
 from inbox_pipeline.services.examine import is_packed
+from inbox_pipeline.services.label_lock import label_locked
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.archive import file_sha256
 from inbox_pipeline.store.catalog import ledger, requests
+from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.filesystem import fsync_path
 from inbox_pipeline.store.inbox import InboxFolder, stream_sha256
 from inbox_pipeline.store.inbox_archive import InboxArchive
@@ -22,21 +24,26 @@ from inbox_pipeline.store.inbox_archive import InboxArchive
 BATCH = 200
 
 
-def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
+def clean_up(site: Site, lease: Lease, check: Callable[[], None]) -> str:
     """Delete the sources whose archived bytes are proven, and return the request's cleanup state.
 
     A source goes only when its row is `archived` (or a `duplicate` of an archived one), the archived file was read
     again and matches its digest, and the source has not changed since the scan, byte for byte. `done`: nothing that was
     archived is left; `pending`: files wait in the prearchive; `partial`: a source could not be proven or deleted, or
     the requested folder was taken away. An archive file goes as a whole, or stays.
+
+    Raises:
+        Unavailable: `lock_busy`, a session is not at its place while another request adds to it.
+        LeaseLost: another attempt has taken over.
     """
+    request_id = lease.request_id
     with site.catalog.read() as connection:
         request = requests.get(connection, request_id)
         rows = ledger.deletable(connection, request_id)
         counts = ledger.counts(connection, request_id)
     if request is None or not request["cleanup"]:
         return "off"
-    proven = _proven_digests(site, rows, check)
+    proven = _proven_digests(site, lease, rows, check)
     provable = [row for row in rows if row["source_sha256"] in proven]
     left = _delete_from(site, request["source_path"], provable, sum(counts.values()), check)
     if any(disposition == "prearchived" for disposition, _ in counts):
@@ -44,14 +51,33 @@ def clean_up(site: Site, request_id: int, check: Callable[[], None]) -> str:
     return "partial" if left or any(row["source_sha256"] not in proven for row in rows) else "done"
 
 
-def _proven_digests(site: Site, rows: Sequence[RowMapping], check: Callable[[], None]) -> set[str]:
-    """Return the source digests whose archived file was read again and matches."""
+def _proven_digests(site: Site, lease: Lease, rows: Sequence[RowMapping], check: Callable[[], None]) -> set[str]:
+    """Return the source digests whose archived file was read again and matches.
+
+    A session may be between the two renames of another request's commit (docs/durability.md, `away`), for as long as
+    that takes to be resumed: what was not proven is looked at again under its label's lock.
+    """
+    named = [row for row in rows if row["archived_path"]]
+    proven = _proven(site, named, check)
+    unproven = [row for row in named if row["source_sha256"] not in proven]
+    if not unproven:
+        return proven
+    with site.catalog.read() as connection:
+        plans = requests.planned_sessions(connection, lease.request_id)
+    for plan in plans:
+        of_session = [row for row in unproven if row["session_number"] == plan["number"]]
+        if of_session:
+            with label_locked(site, lease, plan, "cleanup", check):
+                proven |= _proven(site, of_session, check)
+    return proven
+
+
+def _proven(site: Site, rows: Sequence[RowMapping], check: Callable[[], None]) -> set[str]:
     proven = set()
     for row in rows:
-        if row["archived_path"]:
-            check()
-            if _is_proven(site.settings.archive_path / row["archived_path"], row["archived_sha256"]):
-                proven.add(row["source_sha256"])
+        check()
+        if _is_proven(site.settings.archive_path / row["archived_path"], row["archived_sha256"]):
+            proven.add(row["source_sha256"])
     return proven
 
 

@@ -11,7 +11,6 @@ durable; (4) rows and dispositions in one transaction, which releases the lock; 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +20,7 @@ from typing import Any
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.deid.pixel_faces import FACES_NOT_REMOVED
-from inbox_pipeline.errors import Rejected, Unavailable
+from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
@@ -30,6 +29,7 @@ from inbox_pipeline.services.commit_rows import write_rows
 from inbox_pipeline.services.destination import Destination, destination_of
 from inbox_pipeline.services.generation import Joining
 from inbox_pipeline.services.intent import Intent, recorded
+from inbox_pipeline.services.label_lock import wait_for_label
 from inbox_pipeline.services.lease import lost
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import storing
@@ -39,8 +39,6 @@ from inbox_pipeline.store.catalog import commits, leases, ledger, merges, reques
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.staging import Staging
 
-LOCK_WAIT_SECONDS = 30.0
-LOCK_POLL_SECONDS = 0.25
 _LEFT = {"identifiers_left": "identifiers", FACES_NOT_REMOVED: "face"}
 
 
@@ -137,7 +135,7 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, check
             rows = ledger.staged(connection, lease.request_id, plan["number"])
         if not rows:
             return None
-        _wait_for_lock(site, lease, plan, check)
+        wait_for_label(site, lease, plan, "committing", check)
         built = _build(site, lease, staging, plan, rows)
         if built.joining is not None and not built.joining.joined:
             _note_verdicts(site, lease, built)
@@ -145,28 +143,6 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, check
         intent = _intend(site, lease, plan, rows, built)
         if intent is not None:
             return intent
-
-
-def _wait_for_lock(site: Site, lease: Lease, plan: RowMapping, check: Callable[[], None]) -> None:
-    """Take the lock on a session's label.
-
-    Raises:
-        Unavailable: `lock_busy`.
-        LeaseLost: another attempt has taken over.
-    """
-    deadline = time.monotonic() + LOCK_WAIT_SECONDS
-    while not _locked(site, lease, plan):
-        check()
-        if time.monotonic() > deadline:
-            raise Unavailable("lock_busy", "Another request is committing a session of that label.", "")
-        time.sleep(LOCK_POLL_SECONDS)
-
-
-def _locked(site: Site, lease: Lease, plan: RowMapping) -> bool:
-    with site.catalog.write() as connection:
-        if not leases.update_held(connection, lease, phase="committing"):
-            raise lost(lease.request_id)
-        return commits.take_lock(connection, plan["project_id"], plan["session_label"], lease.request_id)
 
 
 def _build(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows: Sequence[RowMapping]) -> Built:

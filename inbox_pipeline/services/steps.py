@@ -200,7 +200,7 @@ def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
     commit_sessions(site, keeper.lease, staging, keeper.check)
     _note(site, keeper, status="Processed", phase="cleanup")
     _prove(site, keeper, staging)
-    cleanup = clean_up(site, request_id, _lease_only(keeper))
+    cleanup = clean_up(site, keeper.lease, _lease_only(keeper))
     with storing():
         staging.remove()
     with site.catalog.write() as connection:

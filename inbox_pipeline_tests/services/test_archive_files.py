@@ -22,6 +22,7 @@ from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.projects import set_project
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import packed as limits
+from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.packing import (
     KINDS,
@@ -145,7 +146,7 @@ def test_a_cleanup_that_died_after_deleting_the_archive_file_ends_as_it_would_ha
     steps.run_step(site, request_id, "archive", run_id="run-1")
     answer = requests.request_json(site, request_id, admin)
     assert (answer["outcome"], answer["cleanup"]) == ("complete", "done")
-    assert cleanup.clean_up(site, request_id, lambda: None) == "done"
+    assert cleanup.clean_up(site, Lease(request_id, 1, "none", "run-1"), lambda: None) == "done"
 
 
 def test_archives_within_are_reported_and_not_opened(site: Site, admin: Account, project: Path, tmp_path: Path) -> None:

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from inbox_pipeline.services import cleanup, requests, steps
+from inbox_pipeline.errors import Unavailable
+from inbox_pipeline.services import cleanup, label_lock, requests, steps
 from inbox_pipeline.services.accounts import Account, get_account
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.store import filesystem
+from inbox_pipeline.store.catalog.schema import session_locks
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
+from inbox_pipeline_tests.services.crashing import Crash, attempt, bury
 from inbox_pipeline_tests.services.importing import file, imported, ledger
+from inbox_pipeline_tests.services.states import state_of
 
 
 def until_cleanup(site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> int:
@@ -126,3 +132,39 @@ def test_archived_bytes_are_read_past_the_page_cache_once_durable(
     for path in site.settings.archive_path.rglob("*.dcm"):
         inode = path.stat().st_ino
         assert [name for name, where in asked if where == inode] == ["fsync", "advise"]
+
+
+def test_cleanup_waits_for_a_session_that_is_between_two_renames(
+    site: Site, admin: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = session_folder(site.settings.inbox_path / "P" / "late", files=5)
+    later = file(site, admin, late, overwrite="append")
+    real_rename = Path.rename
+
+    def dies(path: Path, target: Path) -> Path:
+        if path.name == "g1" and not target.exists():
+            raise Crash
+        return real_rename(path, target)
+
+    def take_away() -> None:
+        with monkeypatch.context() as patched, pytest.raises(Crash):
+            patched.setattr(filesystem, "exchange", lambda _one, _other: False)
+            patched.setattr(Path, "rename", dies)
+            attempt(site, later, "later", None)
+        assert state_of(site, later) == "away"
+        assert not list(site.settings.archive_path.rglob("*.dcm"))
+
+    with monkeypatch.context() as patched, pytest.raises(Unavailable) as busy:
+        patched.setattr(label_lock, "WAIT_SECONDS", 0.0)
+        until_cleanup(site, folder, patched, take_away)
+    assert busy.value.code == "lock_busy"
+    assert len(list(folder.iterdir())) == 3
+    bury(site, later)
+    attempt(site, later, "again", None)
+    first = later + 1
+    steps.run_step(site, first, "archive", run_id="run-2")
+    answer = requests.request_json(site, first, admin)
+    assert (answer["outcome"], answer["cleanup"]) == ("complete", "done")
+    assert list(folder.iterdir()) == []
+    with site.catalog.read() as connection:
+        assert connection.execute(sa.select(session_locks)).all() == []

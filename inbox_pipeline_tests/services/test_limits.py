@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from inbox_pipeline.errors import Rejected, Unavailable
-from inbox_pipeline.services import anonymize, care, commit, queue, requests, scan, steps
+from inbox_pipeline.services import anonymize, care, commit, label_lock, queue, requests, scan, steps
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.ending import SETBACK_LIMIT, pause_before
 from inbox_pipeline.services.site import Site, open_site
@@ -29,7 +29,7 @@ from inbox_pipeline_tests.services.importing import file, ledger
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(care, "RETRY_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(commit, "LOCK_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(label_lock, "WAIT_SECONDS", 0.0)
 
 
 @pytest.fixture
