@@ -1,10 +1,10 @@
 """Finding text that a device or a workstation has drawn into one plane of a frame, without reading it.
 
 Belongs here: what drawn text looks like: letters are shapes of one value, the lightest or the darkest one, with sharp
-edges, of like heights on one baseline. Does not belong here: where planes come from (`script/frames.py`), frames and
-rounds (`pixel_search.py`), what becomes of the file.
+edges, of like heights on one baseline. Does not belong here: where planes come from (`script/frames.py`), which
+places are worth a look (`pixel_rows.py`), frames and rounds (`pixel_search.py`), what becomes of the file.
 
-The cheap test comes first: text has several sharp steps to its value in each of several neighbouring rows.
+Few places are looked at so closely: `pixel_rows.py` tells which.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inbox_pipeline.deid.pixel_rows import TALLEST, Ink, Sample, Steps, bands_of, has_strokes, sample_of, steps_of
 from inbox_pipeline.deid.pixel_shapes import Array, Runs, Shapes, joined, runs_of, shapes_of
 from inbox_pipeline.script.pixels import Rectangle
 
@@ -30,14 +31,10 @@ SURE = Look(letters=4, different=3, lowest=5)
 STRICT = Look(letters=3, different=2, lowest=4)
 """The second look at what its file calls annotated: rather too much than too little."""
 
-TALLEST = 64
-"""The height of letters, in pixels, up to which they are found."""
-
 _LEVELS = ((0.0, 0.2), (0.3, 0.5), (0.5, 0.7))
 """How far from the extreme, in parts of the plane's range, a letter's pixels are at most, and what surrounds it at
 least: for letters of one value, and for those with soft edges, on something and on nothing."""
 
-_STEPS_IN_A_ROW = 3
 _SHARP = 0.75
 """The part of a letter's edges, along its rows, that must be sharp."""
 _FULLEST, _THINNEST, _WIDEST, _STROKE = 0.85, 3, 20, 0.6
@@ -58,87 +55,38 @@ def find_text(plane: Array, look: Look = SURE, *, soft: bool = True) -> list[Rec
     Without `soft`, only the former are.
     """
     low, high = int(plane.min()), int(plane.max())
-    found: list[Rectangle] = []
     if low == high or min(plane.shape) < look.lowest:
-        return found
-    coarse, most = _coarse(plane[::2], low, high)
-    levels = _LEVELS if soft else _LEVELS[:1]
-    for level in levels:
-        inks = (_inks(low, high, level), _inks(low, high, levels[-1]), _inks(0, most, level))
-        for ink, softest, sampled in zip(*inks, strict=True):
-            for top, bottom in _bands(_steps(coarse, sampled)):
+        return []
+    inks = [_inks(low, high, level) for level in (_LEVELS if soft else _LEVELS[:1])]
+    sample = sample_of(plane, low, high)
+    steps = steps_of(sample, [sample.ink(ink) for pair in inks for ink in pair])
+    for pair in inks:
+        found: list[Rectangle] = []
+        for ink, softest in zip(pair, inks[-1], strict=True):
+            for top, bottom in _places(sample, steps, sample.ink(ink)):
                 found += [_lower(each, top) for each in _text_in(plane[top:bottom], ink, softest, look)]
         if found:
-            break
-    return found
+            return found
+    return []
 
 
-def _coarse(plane: Array, low: int, high: int) -> tuple[Array, int]:
-    """A plane in 8 bits, from 0, and the highest of its values: comparing these takes a quarter of the time."""
-    shift = max((high - low).bit_length() - 8, 0)
-    raised = plane - plane.dtype.type(low)
-    unsigned = raised.view(raised.dtype.str.replace("i", "u"))
-    return (unsigned >> shift).astype(np.uint8), (high - low) >> shift
-
-
-class _Ink(NamedTuple):
-    """What letters are drawn in: values at `inner` and beyond it, surrounded by those at `outer` and on its far side.
-
-    `light` letters are lighter than what surrounds them.
-    """
-
-    light: bool
-    inner: int
-    outer: int
-
-    def letters(self, plane: Array) -> Array:
-        """Which pixels may belong to letters."""
-        return np.asarray(plane >= self.inner if self.light else plane <= self.inner)
-
-    def around(self, plane: Array) -> Array:
-        """Which pixels may surround letters."""
-        return np.asarray(plane <= self.outer if self.light else plane >= self.outer)
-
-
-def _inks(low: int, high: int, level: tuple[float, float]) -> tuple[_Ink, _Ink]:
+def _inks(low: int, high: int, level: tuple[float, float]) -> tuple[Ink, Ink]:
     """What is drawn in the lightest or in the darkest of values between two."""
     inner, outer = int((high - low) * level[0]), max(int((high - low) * level[1]), 1)
-    return _Ink(True, high - inner, high - outer), _Ink(False, low + inner, low + outer)
+    return Ink(True, high - inner, high - outer), Ink(False, low + inner, low + outer)
+
+
+def _places(sample: Sample, steps: Steps, ink: Ink) -> list[tuple[int, int]]:
+    """Rows between which something in one ink, the sample's, is worth a close look."""
+    bands = bands_of(sample, steps, ink)
+    return [band for band in bands if has_strokes(sample.between(*band), sample.columns, ink)]
 
 
 def _lower(area: Rectangle, by: int) -> Rectangle:
     return Rectangle(area.left, area.top + by, area.right, area.bottom + by)
 
 
-def _steps(sampled: Array, ink: _Ink) -> Array:
-    """Which rows have as many sharp steps to the letters' value as letters have; rows are taken as one long row."""
-    rows, columns = sampled.shape
-    flat = sampled.reshape(-1)
-    letters, around = ink.letters(flat), ink.around(flat)
-    steps = letters[2:] > letters[1:-1]
-    steps &= around[1:-1] | around[:-2]
-    at = np.flatnonzero(steps) + 2
-    return np.bincount(at // columns, minlength=rows) >= _STEPS_IN_A_ROW
-
-
-def _bands(busy: Array) -> list[tuple[int, int]]:
-    """Rows between which there may be text, given whether every second one is busy; single quiet ones do not count."""
-    bands: list[tuple[int, int]] = []
-    busy[1:-1] |= busy[2:] & busy[:-2]
-    edges = np.flatnonzero(busy[1:] != busy[:-1]) + 1 if busy.any() else np.zeros(0, int)
-    ends = [0] * bool(busy[0]) + edges.tolist() + [len(busy)] * bool(busy[-1])
-    for first, behind in zip(ends[::2], ends[1::2], strict=True):
-        margin = min(2 * (behind - first), TALLEST) + 2
-        if behind - first < 2:
-            continue
-        if bands and 2 * first - margin <= bands[-1][1]:
-            bands[-1] = bands[-1][0], 2 * behind + margin
-        else:
-            bands.append((max(2 * first - margin, 0), 2 * behind + margin))
-    return bands
-
-
-def _text_in(part: Array, ink: _Ink, softest: _Ink, look: Look) -> list[Rectangle]:
+def _text_in(part: Array, ink: Ink, softest: Ink, look: Look) -> list[Rectangle]:
     """Lines of letters in one ink, with what belongs to them in the softest one."""
     letters = ink.letters(part)
     shapes = _shapes(letters, ink.around(part))
