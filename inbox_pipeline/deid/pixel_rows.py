@@ -65,9 +65,9 @@ class Sample(NamedTuple):
         """Return the same ink in the sample's values: nothing that it may have drawn is left out."""
         return Ink(ink.light, (ink.inner - self.low) >> self.shift, (ink.outer - self.low) >> self.shift)
 
-    def between(self, top: int, bottom: int) -> Array:
-        """Return the values between two rows of the plane."""
-        return self.values[(top + 1) // 2 * self.columns : (bottom + 1) // 2 * self.columns]
+    def rows(self, first: int, behind: int) -> Array:
+        """Return the values of some of the sampled rows."""
+        return self.values[first * self.columns : behind * self.columns]
 
 
 def sample_of(plane: Array, low: int, high: int) -> Sample:
@@ -86,12 +86,18 @@ def steps_of(sample: Sample, inks: Sequence[Ink]) -> Steps:
     change = np.maximum(change[1:], values[:-2])
     lowest = np.minimum(values[1:], values[:-1])
     change -= np.minimum(lowest[1:], values[:-2])
-    at = np.flatnonzero(change >= least) + 2
+    at = (change >= least).nonzero()[0] + 2
     return Steps(at, values[at], values[at - 1], values[at - 2])
 
 
-def bands_of(sample: Sample, steps: Steps, ink: Ink) -> list[tuple[int, int]]:
-    """Return between which rows of the plane, the second one outside, a line of letters may stand."""
+def places_of(sample: Sample, steps: Steps, ink: Ink) -> list[tuple[int, int]]:
+    """Return between which rows of the plane, the second one outside, lines in one ink, the sample's, may stand."""
+    bands = _busy(sample, steps, ink)
+    return _crowded(sample, bands, ink) if bands else []
+
+
+def _busy(sample: Sample, steps: Steps, ink: Ink) -> list[tuple[int, int]]:
+    """Where several neighbouring rows have several steps to the letters' value."""
     sharp = ink.letters(steps.value) > ink.letters(steps.before)
     sharp &= ink.around(steps.before) | ink.around(steps.two_before)
     row = steps.at[sharp] // sample.columns
@@ -106,7 +112,7 @@ def _bands(busy: Array, rows: int) -> list[tuple[int, int]]:
     marks = np.zeros(rows + 2, np.bool_)
     marks[busy + 1] = True
     marks[1:-1] |= marks[2:] & marks[:-2]
-    ends = np.flatnonzero(marks[1:] != marks[:-1]).tolist()
+    ends = (marks[1:] != marks[:-1]).nonzero()[0].tolist()
     for first, behind in zip(ends[::2], ends[1::2], strict=True):
         margin = min(2 * (behind - first), TALLEST) + 2
         if behind - first < 2:
@@ -118,16 +124,26 @@ def _bands(busy: Array, rows: int) -> list[tuple[int, int]]:
     return bands
 
 
-def has_strokes(values: Array, columns: int, ink: Ink) -> bool:
-    """Return whether as many strokes stand beside each other in rows of a sample as in any line of letters."""
+def _crowded(sample: Sample, bands: Sequence[tuple[int, int]], ink: Ink) -> list[tuple[int, int]]:
+    """The bands in which as many strokes stand beside each other somewhere as in any line of letters."""
+    first, behind = bands[0][0] // 2, (bands[-1][1] + 1) // 2
+    gaps = _gaps(sample.rows(first, behind), ink)
+    if len(gaps) < min(many for _, _, many in _CROWDS):
+        return []
+    row, column = np.divmod(gaps, sample.columns)
+    crowds = [crowd for size in _CROWDS for crowd in _crowds(row + first, column, *size)]
+    return [band for band in bands if any(top < band[1] and bottom > band[0] for top, bottom in crowds)]
+
+
+def _gaps(values: Array, ink: Ink) -> Array:
+    """Where gaps between two strokes begin, of which each has two sharp ends."""
     letters = ink.letters(values)
-    at = np.flatnonzero(letters[1:] != letters[:-1]) + 1
+    at = (letters[1:] != letters[:-1]).nonzero()[0] + 1
     at = at[1:] if letters[0] else at
     start, end = at[:-1:2], at[1::2]
     strokes = _any_around(values, ink, start - 1, start - 2) & _any_around(values, ink, end, end + 1)
-    gaps = strokes[1:] & strokes[:-1] & (start[1:] - end[:-1] <= 2 * TALLEST)
-    row, column = np.divmod(end[:-1][gaps], columns)
-    return any(_is_crowded(row, column, *crowd) for crowd in _CROWDS)
+    near = strokes[1:] & strokes[:-1] & (start[1:] - end[:-1] <= 2 * TALLEST)
+    return np.asarray(end[:-1][near])
 
 
 def _any_around(values: Array, ink: Ink, one: Array, other: Array) -> Array:
@@ -135,11 +151,12 @@ def _any_around(values: Array, ink: Ink, one: Array, other: Array) -> Array:
     return ink.around(values.take(one)) | ink.around(values.take(other, mode="clip"))
 
 
-def _is_crowded(row: Array, column: Array, height: int, width: int, many: int) -> bool:
-    """Whether so many places lie in two by two cells of that size."""
+def _crowds(row: Array, column: Array, height: int, width: int, many: int) -> list[tuple[int, int]]:
+    """Between which rows of the plane so many places lie in two by two cells of that size."""
     if len(row) < many:
-        return False
-    rows, columns = int(row.max()) // height + 2, int(column.max()) // width + 2
+        return []
+    rows, columns = int(row[-1]) // height + 2, int(column.max()) // width + 2
     cells = np.bincount(row // height * columns + column // width, minlength=rows * columns).reshape(rows, columns)
     pairs = cells[1:] + cells[:-1]
-    return bool((pairs[:, 1:] + pairs[:, :-1]).max() >= many)
+    most = (pairs[:, 1:] + pairs[:, :-1]).max(axis=1)
+    return [(2 * at * height, 2 * (at + 2) * height) for at in (most >= many).nonzero()[0].tolist()]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inbox_pipeline.deid.pixel_rows import TALLEST, Ink, Sample, Steps, bands_of, has_strokes, sample_of, steps_of
+from inbox_pipeline.deid.pixel_rows import TALLEST, Ink, places_of, sample_of, steps_of
 from inbox_pipeline.deid.pixel_shapes import Array, Runs, Shapes, joined, runs_of, shapes_of
 from inbox_pipeline.script.pixels import Rectangle
 
@@ -63,7 +63,7 @@ def find_text(plane: Array, look: Look = SURE, *, soft: bool = True) -> list[Rec
     for pair in inks:
         found: list[Rectangle] = []
         for ink, softest in zip(pair, inks[-1], strict=True):
-            for top, bottom in _places(sample, steps, sample.ink(ink)):
+            for top, bottom in places_of(sample, steps, sample.ink(ink)):
                 found += [_lower(each, top) for each in _text_in(plane[top:bottom], ink, softest, look)]
         if found:
             return found
@@ -76,12 +76,6 @@ def _inks(low: int, high: int, level: tuple[float, float]) -> tuple[Ink, Ink]:
     return Ink(True, high - inner, high - outer), Ink(False, low + inner, low + outer)
 
 
-def _places(sample: Sample, steps: Steps, ink: Ink) -> list[tuple[int, int]]:
-    """Rows between which something in one ink, the sample's, is worth a close look."""
-    bands = bands_of(sample, steps, ink)
-    return [band for band in bands if has_strokes(sample.between(*band), sample.columns, ink)]
-
-
 def _lower(area: Rectangle, by: int) -> Rectangle:
     return Rectangle(area.left, area.top + by, area.right, area.bottom + by)
 
@@ -91,6 +85,8 @@ def _text_in(part: Array, ink: Ink, softest: Ink, look: Look) -> list[Rectangle]
     letters = ink.letters(part)
     shapes = _shapes(letters, ink.around(part))
     glyphs = shapes.only(_like_letters(shapes, look))
+    if _units(glyphs) < look.letters:
+        return []
     lines = _lines_of(glyphs.only(np.lexsort((glyphs.left, glyphs.bottom))))
     sure = [line for line in lines if _is_text(line, look) and _stands_alone(line, letters)]
     if sure and softest != ink:
@@ -105,10 +101,13 @@ def _shapes(letters: Array, around: Array) -> Shapes:
 
 def _sharp_ends(runs: Runs, around: Array) -> Array:
     """How many ends of each run (0 to 2) meet their surroundings within two pixels, or the image's edge."""
-    near = np.pad(around, ((0, 0), (2, 2)), constant_values=True)
-    row, start, end = runs
-    before = near[row, start + 1] | near[row, start]
-    behind = near[row, end + 2] | near[row, end + 3]
+    rows, columns = around.shape
+    framed = np.ones((rows, columns + 4), np.bool_)
+    framed[:, 2:-2] = around
+    near, at = framed.reshape(-1), runs.row * (columns + 4)
+    start, end = at + runs.start, at + runs.end
+    before = near.take(start + 1) | near.take(start)
+    behind = near.take(end + 2) | near.take(end + 3)
     return np.asarray(before.astype(np.int8) + behind)
 
 
@@ -127,8 +126,6 @@ def _is_sharp(shapes: Shapes) -> Array:
 
 def _lines_of(glyphs: Shapes) -> Iterator[Shapes]:
     """Lines of at least two among glyphs, which are sorted by baseline and column."""
-    if not len(glyphs.left):
-        return
     line = joined(len(glyphs.left), *_neighbours(glyphs))
     order = np.argsort(line, kind="stable")
     starts = np.flatnonzero(np.diff(line[order], prepend=-1))
@@ -162,10 +159,15 @@ def _on_one_line(one: Shapes, other: Shapes, lower: int) -> Array:
 
 
 def _is_text(line: Shapes, look: Look) -> bool:
-    height, width = line.bottom - line.top, line.right - line.left
-    units = int(np.maximum(width // np.maximum(height, 1), 1).sum())
+    height, width, units = line.bottom - line.top, line.right - line.left, _units(line)
     kinds = len(set(zip(width.tolist(), height.tolist(), line.area.tolist(), line.runs.tolist(), strict=True)))
     return units >= look.letters and (kinds >= look.different or units > len(width) + 2) and _aligned(line.top, height)
+
+
+def _units(glyphs: Shapes) -> int:
+    """How many letters glyphs are at most: one that is wider than high may be several that touch."""
+    height, width = glyphs.bottom - glyphs.top, glyphs.right - glyphs.left
+    return int(np.maximum(width // height, 1).sum())
 
 
 def _aligned(top: Array, height: Array) -> bool:

@@ -1,4 +1,4 @@
-"""Where lines of letters may stand: nothing that was drawn is left out, and most of what is none is."""
+"""Where lines of letters may stand: no line that was drawn is left out, and most of what is none is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inbox_pipeline.deid.pixel_rows import Ink, Sample, bands_of, has_strokes, sample_of, steps_of
+from inbox_pipeline.deid.pixel_rows import Ink, places_of, sample_of, steps_of
 from inbox_pipeline_tests.drawing import anatomy, draw
 
 TYPES = ["u1", "i1", "<u2", "<i2", "<u4", "<i4"]
 
 
-def sampled(plane: Any) -> Sample:
-    return sample_of(plane, int(plane.min()), int(plane.max()))
+def places(plane: Any, ink: Ink) -> list[tuple[int, int]]:
+    sample = sample_of(plane, int(plane.min()), int(plane.max()))
+    return places_of(sample, steps_of(sample, [sample.ink(ink)]), sample.ink(ink))
 
 
 @settings(max_examples=100, deadline=None)
@@ -43,11 +44,17 @@ def test_lines_of_any_size_have_steps_and_strokes(text: str, scale: int, light: 
     plane = np.full((80, 420), 40 if light else 200, "u1")
     box = draw(plane, text, 250 if light else 10, *place, scale)
     ink = Ink(light, 250, 100) if light else Ink(light, 10, 150)
-    sample = sampled(plane)
-    (band,) = bands_of(sample, steps_of(sample, [sample.ink(ink)]), sample.ink(ink))
-    assert band[0] <= box[0].start
-    assert band[1] >= box[0].stop
-    assert has_strokes(sample.between(*band), sample.columns, sample.ink(ink))
+    ((top, bottom),) = places(plane, ink)
+    assert top <= box[0].start
+    assert bottom >= box[0].stop
+
+
+def test_of_two_lines_far_from_each_other_both_are_worth_a_look() -> None:
+    plane = np.zeros((400, 160), "<u2")
+    boxes = [draw(plane, "MARTIN", 900, top=top) for top in (20, 340)]
+    bands = places(plane, Ink(True, 900, 700))
+    assert len(bands) == 2
+    assert all(top <= box[0].start < box[0].stop <= bottom for (top, bottom), box in zip(bands, boxes, strict=True))
 
 
 def columns(plane: Any) -> None:
@@ -66,17 +73,10 @@ def steps_without_end(plane: Any) -> None:
 def test_what_stands_far_apart_or_nearly_alone_or_has_one_sharp_edge_is_no_line(drawn: Any) -> None:
     plane = np.zeros((40, 400), "u1")
     drawn(plane)
-    assert not has_strokes(plane[::2].reshape(-1), 400, Ink(True, int(plane.max()), 0))
+    assert places(plane, Ink(True, int(plane.max()), 0)) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_in_anatomy_hardly_a_place_is_worth_a_look(seed: int) -> None:
-    sample = sampled(anatomy(256, 256, seed=seed).astype("<u2"))
-    inks = [Ink(True, 178, 128), Ink(False, 76, 128)]
-    steps = steps_of(sample, inks)
-    assert not any(bands_of(sample, steps, ink) for ink in inks)
-
-
-def test_rows_without_any_stroke_have_none() -> None:
-    for values in (np.zeros(64, "u1"), np.ones(64, "u1"), np.eye(1, 64, 63, dtype="u1")[0], np.zeros(1, "u1")):
-        assert not has_strokes(values, 8, Ink(True, 1, 0))
+    plane = anatomy(256, 256, seed=seed).astype("<u2")
+    assert not any(places(plane, ink) for ink in (Ink(True, 500, 300), Ink(False, 300, 500)))
