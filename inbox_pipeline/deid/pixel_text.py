@@ -44,6 +44,8 @@ _ALONE = 0.7
 """The part of what has the letters' value in a line's place that must be its letters."""
 _ALIGNED = 0.9
 """The part of a line's letters that must have one of two tops."""
+_LOWER = (0, -1, 1, -2, 2)
+"""How many rows the next letter of a line may stand below the one before it."""
 _STEPS_ASIDE = 16
 """How many heights far, to either side, a line's company is looked for."""
 
@@ -127,30 +129,24 @@ def _is_sharp(shapes: Shapes) -> Array:
 def _lines_of(glyphs: Shapes) -> Iterator[Shapes]:
     """Lines of at least two among glyphs, which are sorted by baseline and column."""
     line = joined(len(glyphs.left), *_neighbours(glyphs))
-    order = np.argsort(line, kind="stable")
-    starts = np.flatnonzero(np.diff(line[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
-    long = ends - starts >= 2
-    for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
-        yield glyphs.only(order[start:end])
+    order, count = np.argsort(line, kind="stable"), np.bincount(line)
+    behind, long = np.cumsum(count), count >= 2
+    for end, letters in zip(behind[long].tolist(), count[long].tolist(), strict=True):
+        yield glyphs.only(order[end - letters : end])
 
 
 def _neighbours(glyphs: Shapes) -> tuple[Array, Array]:
     """Pairs of a glyph and the next one to its right that stands on the same line, if it is near and of like height."""
     stride = int(glyphs.right.max()) + 2 * TALLEST
-    key, middle = glyphs.bottom * stride + glyphs.left, (glyphs.right - glyphs.left) // 2 + 1
-    ones, others = [], []
-    for lower in (0, -1, 1, -2, 2):
-        one = np.arange(len(key))
-        other = np.searchsorted(key, key + lower * stride + middle)
-        one, other = one[other < len(key)], other[other < len(key)]
-        fits = _on_one_line(glyphs.only(one), glyphs.only(other), lower)
-        ones.append(one[fits])
-        others.append(other[fits])
-    return np.concatenate(ones), np.concatenate(others)
+    key, middle, count = glyphs.bottom * stride + glyphs.left, (glyphs.right - glyphs.left) // 2 + 1, len(glyphs.left)
+    one, lower = np.tile(np.arange(count), len(_LOWER)), np.repeat(_LOWER, count)
+    other = np.searchsorted(key, (key + middle)[one] + lower * stride)
+    one, other, lower = (column[other < count] for column in (one, other, lower))
+    fits = _on_one_line(glyphs.only(one), glyphs.only(other), lower)
+    return one[fits], other[fits]
 
 
-def _on_one_line(one: Shapes, other: Shapes, lower: int) -> Array:
+def _on_one_line(one: Shapes, other: Shapes, lower: Array) -> Array:
     """Whether glyphs stand beside each other, the right one `lower` rows below: a small part of their height."""
     height, next_height, gap = one.bottom - one.top, other.bottom - other.top, other.left - one.right
     level = (other.bottom == one.bottom + lower) & (abs(lower) * 6 <= np.maximum(height, 6))
