@@ -50,9 +50,9 @@ def runs_of(mask: Array) -> Runs:
     rows, columns = mask.shape
     framed = np.zeros((rows, columns + 2), np.bool_)
     framed[:, 1:-1] = mask
-    at = np.flatnonzero(framed[:, 1:] != framed[:, :-1])
+    at = (framed[:, 1:] != framed[:, :-1]).reshape(-1).nonzero()[0]
     row, start = np.divmod(at[::2], columns + 1)
-    return Runs(row, start, at[1::2] % (columns + 1))
+    return Runs(row, start, at[1::2] - row * (columns + 1))
 
 
 def shapes_of(runs: Runs, marks: Array) -> Shapes:
@@ -65,16 +65,17 @@ def shapes_of(runs: Runs, marks: Array) -> Shapes:
     if not len(runs.row):
         return Shapes(*np.zeros((len(Shapes._fields), 0), int))
     shape = joined(len(runs.row), *_touching(runs))
-    order = np.argsort(shape, kind="stable")
-    first = np.flatnonzero(np.diff(shape[order], prepend=-1))
+    order, count = np.argsort(shape, kind="stable"), np.bincount(shape)
+    count = count[count > 0]
+    first = np.cumsum(count) - count
     row, start, end = (column[order] for column in runs)
     return Shapes(
         left=np.minimum.reduceat(start, first),
         top=row[first],
         right=np.maximum.reduceat(end, first),
-        bottom=np.maximum.reduceat(row, first) + 1,
+        bottom=row[first + count - 1] + 1,
         area=np.add.reduceat(end - start, first),
-        runs=np.diff(first, append=len(order)),
+        runs=count,
         marked=np.add.reduceat(marks[order], first),
     )
 
@@ -101,6 +102,6 @@ def joined(count: int, one: Array, other: Array) -> Array:
         open_ = small != great
         one, other = one[open_], other[open_]
         np.minimum.at(label, great[open_], small[open_])
-        while not np.array_equal(shorter := label[label], label):
+        while ((shorter := label[label]) != label).any():
             label = shorter
     return label

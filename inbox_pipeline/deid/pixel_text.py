@@ -1,10 +1,10 @@
 """Finding text that a device or a workstation has drawn into one plane of a frame, without reading it.
 
 Belongs here: what drawn text looks like: letters are shapes of one value, the lightest or the darkest one, with sharp
-edges, of like heights on one baseline. Does not belong here: where planes come from (`script/frames.py`), frames and
-rounds (`pixel_search.py`), what becomes of the file.
+edges, of like heights on one baseline. Does not belong here: where planes come from (`script/frames.py`), which
+places are worth a look (`pixel_rows.py`), frames and rounds (`pixel_search.py`), what becomes of the file.
 
-The cheap test comes first: text has several sharp steps to its value in each of several neighbouring rows.
+Few places are looked at so closely: `pixel_rows.py` tells which.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inbox_pipeline.deid.pixel_rows import TALLEST, Ink, places_of, sample_of, steps_of
 from inbox_pipeline.deid.pixel_shapes import Array, Runs, Shapes, joined, runs_of, shapes_of
 from inbox_pipeline.script.pixels import Rectangle
 
@@ -30,14 +31,10 @@ SURE = Look(letters=4, different=3, lowest=5)
 STRICT = Look(letters=3, different=2, lowest=4)
 """The second look at what its file calls annotated: rather too much than too little."""
 
-TALLEST = 64
-"""The height of letters, in pixels, up to which they are found."""
-
 _LEVELS = ((0.0, 0.2), (0.3, 0.5), (0.5, 0.7))
 """How far from the extreme, in parts of the plane's range, a letter's pixels are at most, and what surrounds it at
 least: for letters of one value, and for those with soft edges, on something and on nothing."""
 
-_STEPS_IN_A_ROW = 3
 _SHARP = 0.75
 """The part of a letter's edges, along its rows, that must be sharp."""
 _FULLEST, _THINNEST, _WIDEST, _STROKE = 0.85, 3, 20, 0.6
@@ -47,6 +44,8 @@ _ALONE = 0.7
 """The part of what has the letters' value in a line's place that must be its letters."""
 _ALIGNED = 0.9
 """The part of a line's letters that must have one of two tops."""
+_LOWER = (0, -1, 1, -2, 2)
+"""How many rows the next letter of a line may stand below the one before it."""
 _STEPS_ASIDE = 16
 """How many heights far, to either side, a line's company is looked for."""
 
@@ -58,91 +57,38 @@ def find_text(plane: Array, look: Look = SURE, *, soft: bool = True) -> list[Rec
     Without `soft`, only the former are.
     """
     low, high = int(plane.min()), int(plane.max())
-    found: list[Rectangle] = []
     if low == high or min(plane.shape) < look.lowest:
-        return found
-    coarse, most = _coarse(plane[::2], low, high)
-    levels = _LEVELS if soft else _LEVELS[:1]
-    for level in levels:
-        inks = (_inks(low, high, level), _inks(low, high, levels[-1]), _inks(0, most, level))
-        for ink, softest, sampled in zip(*inks, strict=True):
-            for top, bottom in _bands(_steps(coarse, sampled)):
+        return []
+    inks = [_inks(low, high, level) for level in (_LEVELS if soft else _LEVELS[:1])]
+    sample = sample_of(plane, low, high)
+    steps = steps_of(sample, [sample.ink(ink) for pair in inks for ink in pair])
+    for pair in inks:
+        found: list[Rectangle] = []
+        for ink, softest in zip(pair, inks[-1], strict=True):
+            for top, bottom in places_of(sample, steps, sample.ink(ink)):
                 found += [_lower(each, top) for each in _text_in(plane[top:bottom], ink, softest, look)]
         if found:
-            break
-    return found
+            return found
+    return []
 
 
-def _coarse(plane: Array, low: int, high: int) -> tuple[Array, int]:
-    """A plane in 8 bits, from 0, and the highest of its values: comparing these takes a quarter of the time."""
-    shift = max((high - low).bit_length() - 8, 0)
-    raised = plane - plane.dtype.type(low)
-    unsigned = raised.view(raised.dtype.str.replace("i", "u"))
-    return (unsigned >> shift).astype(np.uint8), (high - low) >> shift
-
-
-class _Ink(NamedTuple):
-    """What letters are drawn in: values at `inner` and beyond it, surrounded by those at `outer` and on its far side.
-
-    `light` letters are lighter than what surrounds them.
-    """
-
-    light: bool
-    inner: int
-    outer: int
-
-    def letters(self, plane: Array) -> Array:
-        """Which pixels may belong to letters."""
-        return np.asarray(plane >= self.inner if self.light else plane <= self.inner)
-
-    def around(self, plane: Array) -> Array:
-        """Which pixels may surround letters."""
-        return np.asarray(plane <= self.outer if self.light else plane >= self.outer)
-
-
-def _inks(low: int, high: int, level: tuple[float, float]) -> tuple[_Ink, _Ink]:
+def _inks(low: int, high: int, level: tuple[float, float]) -> tuple[Ink, Ink]:
     """What is drawn in the lightest or in the darkest of values between two."""
     inner, outer = int((high - low) * level[0]), max(int((high - low) * level[1]), 1)
-    return _Ink(True, high - inner, high - outer), _Ink(False, low + inner, low + outer)
+    return Ink(True, high - inner, high - outer), Ink(False, low + inner, low + outer)
 
 
 def _lower(area: Rectangle, by: int) -> Rectangle:
     return Rectangle(area.left, area.top + by, area.right, area.bottom + by)
 
 
-def _steps(sampled: Array, ink: _Ink) -> Array:
-    """Which rows have as many sharp steps to the letters' value as letters have; rows are taken as one long row."""
-    rows, columns = sampled.shape
-    flat = sampled.reshape(-1)
-    letters, around = ink.letters(flat), ink.around(flat)
-    steps = letters[2:] > letters[1:-1]
-    steps &= around[1:-1] | around[:-2]
-    at = np.flatnonzero(steps) + 2
-    return np.bincount(at // columns, minlength=rows) >= _STEPS_IN_A_ROW
-
-
-def _bands(busy: Array) -> list[tuple[int, int]]:
-    """Rows between which there may be text, given whether every second one is busy; single quiet ones do not count."""
-    bands: list[tuple[int, int]] = []
-    busy[1:-1] |= busy[2:] & busy[:-2]
-    edges = np.flatnonzero(busy[1:] != busy[:-1]) + 1 if busy.any() else np.zeros(0, int)
-    ends = [0] * bool(busy[0]) + edges.tolist() + [len(busy)] * bool(busy[-1])
-    for first, behind in zip(ends[::2], ends[1::2], strict=True):
-        margin = min(2 * (behind - first), TALLEST) + 2
-        if behind - first < 2:
-            continue
-        if bands and 2 * first - margin <= bands[-1][1]:
-            bands[-1] = bands[-1][0], 2 * behind + margin
-        else:
-            bands.append((max(2 * first - margin, 0), 2 * behind + margin))
-    return bands
-
-
-def _text_in(part: Array, ink: _Ink, softest: _Ink, look: Look) -> list[Rectangle]:
+def _text_in(part: Array, ink: Ink, softest: Ink, look: Look) -> list[Rectangle]:
     """Lines of letters in one ink, with what belongs to them in the softest one."""
     letters = ink.letters(part)
     shapes = _shapes(letters, ink.around(part))
     glyphs = shapes.only(_like_letters(shapes, look))
+    if _units(glyphs) < look.letters:
+        return []
     lines = _lines_of(glyphs.only(np.lexsort((glyphs.left, glyphs.bottom))))
     sure = [line for line in lines if _is_text(line, look) and _stands_alone(line, letters)]
     if sure and softest != ink:
@@ -157,10 +103,13 @@ def _shapes(letters: Array, around: Array) -> Shapes:
 
 def _sharp_ends(runs: Runs, around: Array) -> Array:
     """How many ends of each run (0 to 2) meet their surroundings within two pixels, or the image's edge."""
-    near = np.pad(around, ((0, 0), (2, 2)), constant_values=True)
-    row, start, end = runs
-    before = near[row, start + 1] | near[row, start]
-    behind = near[row, end + 2] | near[row, end + 3]
+    rows, columns = around.shape
+    framed = np.ones((rows, columns + 4), np.bool_)
+    framed[:, 2:-2] = around
+    near, at = framed.reshape(-1), runs.row * (columns + 4)
+    start, end = at + runs.start, at + runs.end
+    before = near.take(start + 1) | near.take(start)
+    behind = near.take(end + 2) | near.take(end + 3)
     return np.asarray(before.astype(np.int8) + behind)
 
 
@@ -179,33 +128,25 @@ def _is_sharp(shapes: Shapes) -> Array:
 
 def _lines_of(glyphs: Shapes) -> Iterator[Shapes]:
     """Lines of at least two among glyphs, which are sorted by baseline and column."""
-    if not len(glyphs.left):
-        return
     line = joined(len(glyphs.left), *_neighbours(glyphs))
-    order = np.argsort(line, kind="stable")
-    starts = np.flatnonzero(np.diff(line[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
-    long = ends - starts >= 2
-    for start, end in zip(starts[long].tolist(), ends[long].tolist(), strict=True):
-        yield glyphs.only(order[start:end])
+    order, count = np.argsort(line, kind="stable"), np.bincount(line)
+    behind, long = np.cumsum(count), count >= 2
+    for end, letters in zip(behind[long].tolist(), count[long].tolist(), strict=True):
+        yield glyphs.only(order[end - letters : end])
 
 
 def _neighbours(glyphs: Shapes) -> tuple[Array, Array]:
     """Pairs of a glyph and the next one to its right that stands on the same line, if it is near and of like height."""
     stride = int(glyphs.right.max()) + 2 * TALLEST
-    key, middle = glyphs.bottom * stride + glyphs.left, (glyphs.right - glyphs.left) // 2 + 1
-    ones, others = [], []
-    for lower in (0, -1, 1, -2, 2):
-        one = np.arange(len(key))
-        other = np.searchsorted(key, key + lower * stride + middle)
-        one, other = one[other < len(key)], other[other < len(key)]
-        fits = _on_one_line(glyphs.only(one), glyphs.only(other), lower)
-        ones.append(one[fits])
-        others.append(other[fits])
-    return np.concatenate(ones), np.concatenate(others)
+    key, middle, count = glyphs.bottom * stride + glyphs.left, (glyphs.right - glyphs.left) // 2 + 1, len(glyphs.left)
+    one, lower = np.tile(np.arange(count), len(_LOWER)), np.repeat(_LOWER, count)
+    other = np.searchsorted(key, (key + middle)[one] + lower * stride)
+    one, other, lower = (column[other < count] for column in (one, other, lower))
+    fits = _on_one_line(glyphs.only(one), glyphs.only(other), lower)
+    return one[fits], other[fits]
 
 
-def _on_one_line(one: Shapes, other: Shapes, lower: int) -> Array:
+def _on_one_line(one: Shapes, other: Shapes, lower: Array) -> Array:
     """Whether glyphs stand beside each other, the right one `lower` rows below: a small part of their height."""
     height, next_height, gap = one.bottom - one.top, other.bottom - other.top, other.left - one.right
     level = (other.bottom == one.bottom + lower) & (abs(lower) * 6 <= np.maximum(height, 6))
@@ -214,10 +155,15 @@ def _on_one_line(one: Shapes, other: Shapes, lower: int) -> Array:
 
 
 def _is_text(line: Shapes, look: Look) -> bool:
-    height, width = line.bottom - line.top, line.right - line.left
-    units = int(np.maximum(width // np.maximum(height, 1), 1).sum())
+    height, width, units = line.bottom - line.top, line.right - line.left, _units(line)
     kinds = len(set(zip(width.tolist(), height.tolist(), line.area.tolist(), line.runs.tolist(), strict=True)))
     return units >= look.letters and (kinds >= look.different or units > len(width) + 2) and _aligned(line.top, height)
+
+
+def _units(glyphs: Shapes) -> int:
+    """How many letters glyphs are at most: one that is wider than high may be several that touch."""
+    height, width = glyphs.bottom - glyphs.top, glyphs.right - glyphs.left
+    return int(np.maximum(width // height, 1).sum())
 
 
 def _aligned(top: Array, height: Array) -> bool:

@@ -28,7 +28,7 @@ _WIDTHS = (8, 16, 32)
 class Plane(NamedTuple):
     """One component of a frame: integers, rows by columns, and the one that blanked pixels have.
 
-    `bare` planes are signed samples taken without their sign, as software that draws may take them.
+    `bare` planes are signed samples, some of them below 0, taken without their sign, as software that draws may do.
     """
 
     samples: NDArray[Any]
@@ -112,9 +112,10 @@ def _planes(frame: bytes, layout: Layout, signed: bool) -> Iterator[Plane]:
     shape = (layout.samples, rows, columns) if layout.planar else (rows, columns, layout.samples)
     parted = samples.reshape(shape) if layout.planar else np.moveaxis(samples.reshape(shape), -1, 0)
     for plane, value in zip(np.ascontiguousarray(parted), black, strict=True):
-        if signed:
-            yield Plane(plane.view(f"<i{width}"), value)
-        yield Plane(plane, value, bare=signed)
+        with_sign = plane.view(f"<i{width}") if signed else plane
+        yield Plane(with_sign, value)
+        if signed and with_sign.min() < 0:
+            yield Plane(plane, value, bare=True)
 
 
 def decoded_planes(array: NDArray[Any]) -> list[Plane]:

@@ -43,6 +43,13 @@ def test_signed_samples_are_taken_both_ways() -> None:
     assert (signed.bare, bare.bare) == (False, True)
 
 
+def test_signed_samples_none_of_which_is_negative_are_taken_once() -> None:
+    array = np.arange(24).reshape(4, 6).astype("<i2")
+    ((plane,),) = planes(image(array, PixelRepresentation=1))
+    assert np.array_equal(plane.samples, array)
+    assert not plane.bare
+
+
 @pytest.mark.parametrize("planar", [0, 1])
 @pytest.mark.parametrize(("photometric", "black"), [("RGB", [0, 0, 0]), ("YBR_FULL", [0, 128, 128])])
 def test_colours_are_planes(planar: int, photometric: str, black: list[int]) -> None:
