@@ -41,7 +41,7 @@ from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Watch
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
-from inbox_pipeline.dicom.stretches import RootElement, Stretch, find
+from inbox_pipeline.dicom.stretches import Stretch, find
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change
 from inbox_pipeline.script.blanking import blank_pixels
@@ -127,14 +127,16 @@ class Sources:
         for stretch in stretches:
             found = stretch.notes.get(key)
             if found is None:
-                found = stretch.notes[key] = self._collected(stretch.roots, layout, charset)
+                found = stretch.notes[key] = self._collected(stretch, layout, charset)
             if found:
                 collector.add_all(found)
         return collector
 
-    def _collected(self, roots: Iterable[RootElement], layout: Layout, charset: bytes) -> IdentifierCollector:
+    def _collected(self, stretch: Stretch, layout: Layout, charset: bytes) -> IdentifierCollector:
+        if stretch.parts:
+            return self.collected(stretch.parts, layout, charset)
         collector = IdentifierCollector()
-        for root in roots:
+        for root in stretch.roots:
             vr = self._root_vr(root.tag)
             if vr == "SQ":
                 if root.length <= LARGEST_SEARCHED:
