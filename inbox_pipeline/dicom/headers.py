@@ -31,7 +31,6 @@ from inbox_pipeline.dicom.patterns import (
     cells_of,
     common,
     may_be_known,
-    varying,
 )
 from inbox_pipeline.dicom.stretches import RootElement, Stretch
 from inbox_pipeline.dicom.window import PART_LIMIT, Window, require_room
@@ -40,7 +39,7 @@ REMEMBERED_BYTES = 3 << 20
 """Up to here patterns of one layout may take up memory; then they are forgotten."""
 VALUE_BYTES = 1 << 20
 """And so much what stood at their places."""
-MOST_PATTERNS, FEW = 8, 4
+MOST_PATTERNS, FEW = 32, 4
 """Patterns of one layout, and differences for the sake of which a pattern in use is given up for a wider one."""
 FIRST_READ, SPARE, PATIENCE = 1 << 14, 1 << 10, 16
 
@@ -111,14 +110,14 @@ class _Known:
 
     def learn(self, cells: Sequence[Cell]) -> Pattern:
         """Remember the pattern of a header that follows none: its own, or wider than the one that it is most like."""
-        widened = [(varying(wide), number, wide) for number, wide in enumerate(common(p, cells) for p in self.patterns)]
-        differences, number, wide = min(widened, default=(0, 0, []))
-        if 2 * differences > len(cells) or not widened:
+        now = set(cells)
+        alike = max(self.patterns, key=lambda pattern: len(pattern.same & now), default=None)
+        wide = None if alike is None else Pattern(common(alike.cells, cells), self._layout)
+        if alike is None or wide is None or 2 * wide.varying > len(cells):
             return self._add(Pattern(cells, self._layout))
-        former = self.patterns[number]
-        if not former.uses or differences <= varying(former.cells()) + FEW:
-            self.patterns.remove(former)
-        return self._add(Pattern(wide, self._layout))
+        if not alike.uses or wide.varying <= alike.varying + FEW:
+            self.patterns.remove(alike)
+        return self._add(wide)
 
     def _add(self, pattern: Pattern) -> Pattern:
         self.patterns = [pattern, *self.patterns[: MOST_PATTERNS - 1]]

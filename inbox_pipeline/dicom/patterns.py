@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from inbox_pipeline.dicom.digests import Segment
 from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Element, Layout
-from inbox_pipeline.dicom.stretches import Stretch, joined_of
+from inbox_pipeline.dicom.stretches import Stretch, joined_of, repeating
 
 ELEMENT_BYTES = 200
 LONGEST, LONGEST_VALUE = 1 << 16, 1 << 12
@@ -19,8 +18,8 @@ LONGEST, LONGEST_VALUE = 1 << 16, 1 << 12
 MOST_ELEMENTS = 1 << 12
 """Elements of a pattern; larger headers are walked."""
 
-LEAPS_BYTES, MOST_LEAPS = 1 << 21, 64
-"""What stretches that follow each other may take up of a pattern, and how many may begin at one part."""
+LEAPS_BYTES, MOST_LEAPS, FEW_VALUES = 1 << 21, 64, 8
+"""What leaps may take up of a pattern, how many may begin at one part, and after how many values that may be judged."""
 
 Leap = tuple[bytes, Stretch, int]
 """A stretch with its bytes, and the number of the part that comes after it."""
@@ -32,35 +31,41 @@ Cell = tuple[int, "bytes | None"]
 class Place:
     """Where an element may stand that is not the same in all headers."""
 
-    __slots__ = ("_seen", "start", "tag")
+    __slots__ = ("_seen", "_takes", "start", "tag")
 
     def __init__(self, tag: int) -> None:
         self.tag = tag
         self.start = (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
         self._seen: set[int] = set()
+        self._takes = 0
 
     def take(self, data: bytes) -> None:
         """Note what stands here in one more header."""
+        self._takes += 1
         if len(self._seen) <= MOST_LEAPS:
             self._seen.add(hash(data))
 
     @property
     def many(self) -> bool:
-        """Whether very many values have stood here."""
-        return len(self._seen) > MOST_LEAPS
+        """Whether very many values have stood here, or hardly ever one that had been here before."""
+        seen = len(self._seen)
+        return seen > MOST_LEAPS or (seen > FEW_VALUES and 4 * seen > 3 * self._takes)
 
 
 class Pattern:
     """What headers have in common: stretches, and between them places; `parts` tell also how each begins.
 
-    A place may be empty. `uses` counts the headers that were found to follow the pattern.
+    A place may be empty. `cells` are the elements, `same` those that are the same in all headers; `uses` counts the
+    headers that were found to follow the pattern.
     """
 
-    __slots__ = ("_leaps_bytes", "_once", "_parts_bytes", "leaps", "parts", "uses")
+    __slots__ = ("_leaps_bytes", "_once", "_parts_bytes", "cells", "leaps", "parts", "same", "uses")
 
-    def __init__(self, cells: Iterable[Cell], layout: Layout) -> None:
+    def __init__(self, cells: Sequence[Cell], layout: Layout) -> None:
+        self.cells = cells
+        self.same = frozenset(cell for cell in cells if cell[1] is not None)
         self.parts: list[tuple[bytes, Stretch | Place]] = list(_parts(cells, layout))
-        self._parts_bytes = sum(2 * len(data) + ELEMENT_BYTES for data, _ in self.parts)
+        self._parts_bytes = ELEMENT_BYTES * len(cells) + 2 * sum(len(data or b"") for _, data in cells)
         self.uses = 0
         self._forget()
 
@@ -98,40 +103,34 @@ class Pattern:
         self._leaps_bytes += 2 * len(data) + ELEMENT_BYTES
         self.leaps[begin] = [(data, stretch, after), *self.leaps[begin][: MOST_LEAPS - 1]]
 
-    def cells(self) -> Iterator[Cell]:
-        """The elements in order."""
-        for data, part in self.parts:
-            if isinstance(part, Place):
-                yield part.tag, None
-            else:
-                yield from ((e.tag, data[e.start : e.end]) for e in part.elements)
+    @property
+    def varying(self) -> int:
+        """How many elements are not the same in all headers."""
+        return len(self.cells) - len(self.same)
 
 
 def _parts(cells: Iterable[Cell], layout: Layout) -> Iterator[tuple[bytes, Stretch | Place]]:
     """Runs of elements that are the same, as long as may be; group lengths stand apart."""
-    run: list[Cell] = []
+    run, held = list[Cell](), 0
     for cell in cells:
         tag, data = cell
-        if run and (data is None or not _may_follow(run, tag, data)):
+        apart = data is None or held + len(data) > LONGEST or not tag & 0xFFFF
+        if run and (apart or not run[-1][0] & 0xFFFF):
             yield _stretch(run, layout)
-            run = []
+            run, held = [], 0
         if data is None:
             place = Place(tag)
             yield place.start, place
         else:
             run.append(cell)
+            held += len(data)
     if run:
         yield _stretch(run, layout)
 
 
-def _may_follow(run: Sequence[Cell], tag: int, data: bytes) -> bool:
-    lengths = not (tag & 0xFFFF and run[-1][0] & 0xFFFF)
-    return not lengths and sum(len(other or b"") for _, other in run) + len(data) <= LONGEST
-
-
 def _stretch(run: Sequence[Cell], layout: Layout) -> tuple[bytes, Stretch]:
     data = b"".join(data for _, data in run if data is not None)
-    return data, Stretch(tuple(tag for tag, _ in run), (Segment(data=data),), layout, known=True)
+    return data, repeating(data, layout)
 
 
 def may_be_known(element: Element, head: bytes) -> bool:
@@ -151,15 +150,10 @@ def ascend(cells: Sequence[Cell]) -> bool:
     return len(cells) <= MOST_ELEMENTS and all(one[0] < other[0] for one, other in pairwise(cells))
 
 
-def common(pattern: Pattern, cells: Iterable[Cell]) -> list[Cell]:
-    """The elements of a pattern and of one more header, which both ascend; those not the same in both are places."""
-    before, now = dict(pattern.cells()), dict(cells)
+def common(cells: Iterable[Cell], others: Iterable[Cell]) -> list[Cell]:
+    """The elements of two headers, which both ascend; those that are not the same in both are places."""
+    before, now = dict(cells), dict(others)
     return [
         (tag, before.get(tag) if before.get(tag) == now.get(tag) else None)
         for tag in sorted(before.keys() | now.keys())
     ]
-
-
-def varying(cells: Iterable[Cell]) -> int:
-    """How many elements are not the same in all headers."""
-    return sum(data is None for _, data in cells)

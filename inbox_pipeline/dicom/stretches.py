@@ -38,7 +38,8 @@ class Stretch:
     `data` are their bytes, None where these lie in the source only or are pixel data; `segments` are what is written of
     them; `tags` theirs, in order. `known` tells that equal bytes in the same layout come as the same object, so that
     what follows from them need be found out once; `notes` is where to keep it. Others are the only ones of their kind.
-    `parts` are the stretches that one has been joined of, none for others.
+    `parts` are the stretches that one has been joined of, none for others. Of what is known the elements take up memory
+    for long: they are held only if they were given.
     """
 
     __slots__ = ("_elements", "_load", "_roots", "data", "known", "layout", "notes", "parts", "segments", "tags")
@@ -70,18 +71,23 @@ class Stretch:
         """The elements as offsets: into `data`, or into the source where that is None."""
         if self.parts:
             return list(_moved(self.parts))
-        if self._elements is None:
-            data = self.data or b""
-            self._elements = all_elements(Window(IN_MEMORY, len(data), head=data), 0, self.layout, {})
-        return self._elements
+        if self._elements is not None:
+            return self._elements
+        elements = _walked(self.data or b"", self.layout)
+        if not self.known:
+            self._elements = elements
+        return elements
 
     @property
     def roots(self) -> Sequence[RootElement]:
         """The elements with their values."""
-        if self._roots is None:
-            data = self.data or b""
-            self._roots = [_root(data, element) for element in self.elements]
-        return self._roots
+        if self._roots is not None:
+            return self._roots
+        data = self.data or b""
+        roots = [_root(data, element) for element in self.elements]
+        if not self.known or self._elements is not None:
+            self._roots = roots
+        return roots
 
     def root(self, tag: int) -> RootElement | None:
         """The element with a tag; None if there is none."""
@@ -94,6 +100,17 @@ class Stretch:
 def held(data: bytes, layout: Layout, tags: Sequence[int], *, known: bool = False) -> Stretch:
     """The elements of these bytes, which are those with `tags`."""
     return Stretch(tags, (Segment(data=data),), layout, known=known)
+
+
+def repeating(data: bytes, layout: Layout) -> Stretch:
+    """Elements that come in header after header."""
+    elements = _walked(data, layout)
+    tags = tuple(element.tag for element in elements)
+    return Stretch(tags, (Segment(data=data),), layout, elements=elements, known=True)
+
+
+def _walked(data: bytes, layout: Layout) -> list[Element]:
+    return all_elements(Window(IN_MEMORY, len(data), head=data), 0, layout, {})
 
 
 def joined_of(stretches: Sequence[Stretch]) -> Stretch:

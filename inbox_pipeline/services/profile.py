@@ -65,6 +65,8 @@ _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
 _KNOWN = (_CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY)
+_NOBODY = IdentifierCollector()
+"""What has been gathered from most stretches."""
 _KINDS, _REMEMBERED = 64, 8192
 """Kinds of instances, and tags of each, whose answers are remembered."""
 LARGEST_SEARCHED = 1 << 16
@@ -125,9 +127,9 @@ class Sources:
         """Gather from the elements that the policy does not keep, or that must be known because they are kept."""
         collector, key = IdentifierCollector(), (self, charset)
         for stretch in stretches:
-            found = stretch.notes.get(key)
+            found: IdentifierCollector | None = stretch.notes.get(key)
             if found is None:
-                found = stretch.notes[key] = self._collected(stretch, layout, charset)
+                found = stretch.notes[key] = self._collected(stretch, layout, charset) or _NOBODY
             if found:
                 collector.add_all(found)
         return collector
