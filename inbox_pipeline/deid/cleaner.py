@@ -9,6 +9,7 @@ and bytes, as long as patient, identifiers, kind of instance, character set and 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -159,8 +160,8 @@ class _Memory:
         self.private: PrivateActions = {}
         self.marks: _Marks | None = None
         self.treated: dict[tuple[int, Layout, bytes], _Known] = {}
-        self.stretches: dict[tuple[Stretch, Creators, bool], _Treatment] = {}
-        """By the stretch itself, the private creators before it, and whether scripts have decided on all of it."""
+        self.stretches: dict[tuple[Stretch, Creators, tuple[int, ...]], _Treatment] = {}
+        """By the stretch itself, the private creators before it, and the elements that scripts have decided on."""
         self.held = 0
 
     @property
@@ -230,11 +231,8 @@ class _Pass:
         layout, memory = self._instance.layout, self._memory
         place = memory.place(0, layout, self._instance.charset, 0)
         blocks = Blocks(self._actions, memory.private)
-        concerned = numbers_of(stretches, kept)
-        treatments = [
-            self._treatment(stretch, blocks, place, kept if number in concerned else _NOTHING)
-            for number, stretch in enumerate(stretches)
-        ]
+        tags = sorted(kept)
+        treatments = [self._treatment(each, blocks, place, kept, _among(tags, each)) for each in stretches]
         over = shares(stretches, {**blocks.unused(), **self._markers(stretches, treatments, layout)})
         return [
             made
@@ -242,16 +240,20 @@ class _Pass:
             for made in treatment.laid_over(stretch, over.get(number, ()), layout)
         ]
 
-    def _treatment(self, stretch: Stretch, blocks: Blocks, place: _Place, kept: Kept) -> _Treatment:
-        """Return what becomes of a stretch; it depends on its bytes, the private creators before it, and what stays."""
-        whole = bool(kept) and all(kept.get(tag, _NOTHING) is None for tag in stretch.tags)
-        key = (stretch, blocks.creators_before(stretch.tags[0]), whole)
-        memory, known = self._memory, stretch.known and (whole or not kept)
+    def _treatment(
+        self, stretch: Stretch, blocks: Blocks, place: _Place, kept: Kept, among: tuple[int, ...]
+    ) -> _Treatment:
+        """Return what becomes of a stretch; it depends on its bytes, the private creators before it, and what stays.
+
+        `among` are the tags of what stays in the stretch.
+        """
+        key = (stretch, blocks.creators_before(stretch.tags[0]), among)
+        memory, known = self._memory, stretch.known and all(kept[tag] is None for tag in among)
         treatment = memory.stretches.get(key) if known else None
         if treatment is None:
             known = known and not memory.full
             within = Blocks(self._actions, memory.private, key[1])
-            treatment = _Treatment(self._changes(stretch, within, place, kept), within, known)
+            treatment = _Treatment(self._changes(stretch, within, place, kept if among else _NOTHING), within, known)
             if known:
                 memory.stretches[key] = treatment
                 memory.held += ENTRY_BYTES + 2 * len(stretch.content())
@@ -489,6 +491,11 @@ class _Pass:
 
 
 _NOTHING: Mapping[int, Kept] = {}
+
+
+def _among(tags: Sequence[int], stretch: Stretch) -> tuple[int, ...]:
+    """Those of ascending tags that lie within a stretch."""
+    return tuple(tags[bisect_left(tags, stretch.tags[0]) : bisect_right(tags, stretch.tags[-1])])
 
 
 def _is_plain(element: RootElement) -> bool:

@@ -116,26 +116,37 @@ def root_elements(
     """
     position, size, count = start, window.size, 0
     while position < size:
-        if size - position < 8 and _is_padding(window, position, layout):
+        element = element_at(window, position, layout, depth_limit, ends, origin, previous)
+        if element is None:
             break
-        tag, vr, value, length = head_at(window, position, layout)
-        if tag >> 16 in _IMPOSSIBLE:
-            if _is_padding(window, position, layout):
-                break
-            raise Unparsable(f"no element can begin at offset {position}")
-        if length != UNDEFINED:
-            end = value + length
-        elif ends and (known := ends.get(origin + value)):
-            end = known - origin
-        else:
-            end = skip_items(window, value, layout, depth_limit, ends, origin)
-        if end > size:
-            _refuse_length(tag, previous, position, size)
-        yield Element(tag, vr, position, value, length, end)
-        position, previous, count = end, tag, count + 1
+        yield element
+        position, previous, count = element.end, element.tag, count + 1
         require_few(count)
     if previous < 0:
         raise Truncated(f"no element follows offset {start} of {size}")
+
+
+def element_at(
+    window: Window, position: int, layout: Layout, depth_limit: int, ends: Ends | None, origin: int, previous: int
+) -> Element | None:
+    """The root element at `position`, None if only padding is left; arguments and errors as of `root_elements`."""
+    size = window.size
+    if size - position < 8 and _is_padding(window, position, layout):
+        return None
+    tag, vr, value, length = head_at(window, position, layout)
+    if tag >> 16 in _IMPOSSIBLE:
+        if _is_padding(window, position, layout):
+            return None
+        raise Unparsable(f"no element can begin at offset {position}")
+    if length != UNDEFINED:
+        end = value + length
+    elif ends and (known := ends.get(origin + value)):
+        end = known - origin
+    else:
+        end = skip_items(window, value, layout, depth_limit, ends, origin)
+    if end > size:
+        _refuse_length(tag, previous, position, size)
+    return Element(tag, vr, position, value, length, end)
 
 
 def require_few(elements: int) -> None:

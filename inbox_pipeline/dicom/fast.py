@@ -6,13 +6,14 @@ Does not belong here: files with anything unusual; those take the full parse.
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from inbox_pipeline.dicom.changes import Changes
 from inbox_pipeline.dicom.datasets import new_dataset, raw_elements
 from inbox_pipeline.dicom.elements import KNOWN_VRS, PIXEL_TAGS, UNDEFINED, Element, Layout
+from inbox_pipeline.dicom.patterns import LONGEST
 from inbox_pipeline.dicom.preface import DEFLATED, Preface
-from inbox_pipeline.dicom.stretches import Stretch, exchanged, of_encoded
+from inbox_pipeline.dicom.stretches import Over, Stretch, exchanged, laid_over, of_encoded, shares
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -35,22 +36,27 @@ def is_ordinary(preface: Preface, stretches: Sequence[Stretch], end: int, size: 
         return False
     previous, pixels = _BEFORE_FIRST, 0
     for stretch in stretches:
-        tidy = stretch.notes.get(is_ordinary)
-        if tidy is None:
-            tidy = stretch.notes[is_ordinary] = _is_tidy(stretch.elements)
-        if not tidy or stretch.tags[0] <= previous:
+        if not _is_tidy(stretch) or stretch.tags[0] <= previous:
             return False
         previous = stretch.tags[-1]
         pixels += previous in PIXEL_TAGS
     return bool(stretches) and pixels <= 1
 
 
-def _is_tidy(elements: Sequence[Element]) -> bool:
-    """What `is_ordinary` asks of elements alone."""
-    tags = [element.tag for element in elements]
-    if len(set(tags)) < len(tags) or tags != sorted(tags) or not {element.vr for element in elements} <= _STATED:
-        return False
-    return all(_may_be_undefined(element) for element in elements if element.length == UNDEFINED)
+def _is_tidy(stretch: Stretch) -> bool:
+    """What `is_ordinary` asks of a stretch alone."""
+    tidy: bool | None = stretch.notes.get(_is_tidy)
+    if tidy is None:
+        parts, tags = stretch.parts, list(stretch.tags)
+        tidy = all(map(_is_tidy, parts)) if parts else _are_tidy(stretch.elements)
+        tidy = stretch.notes[_is_tidy] = tidy and len(set(tags)) == len(tags) and tags == sorted(tags)
+    return tidy
+
+
+def _are_tidy(elements: Sequence[Element]) -> bool:
+    """Whether all VRs are known, and undefined lengths are where they may be."""
+    stated = {element.vr for element in elements} <= _STATED
+    return stated and all(_may_be_undefined(element) for element in elements if element.length == UNDEFINED)
 
 
 def _may_be_undefined(element: Element) -> bool:
@@ -132,5 +138,27 @@ class FastRoad:
 
 
 def with_made(stretches: Sequence[Stretch], made: Mapping[int, Stretch | None]) -> list[Stretch]:
-    """Stretches with the elements that an edit made, and without group lengths (PS3.5 section 7.2)."""
-    return exchanged([each for each in stretches if each.tags[0] & 0xFFFF], made)
+    """Stretches with the elements that an edit made, and without group lengths (PS3.5 section 7.2).
+
+    What comes of a stretch is remembered in its notes when the same is laid over it a second time.
+    """
+    kept = [each for each in stretches if each.tags[0] & 0xFFFF]
+    held = {tag: None if new is None else new.data for tag, new in made.items() if new is None or _is_short(new)}
+    over = shares(kept, held) if kept else {}
+    laid = [made for number, each in enumerate(kept) for made in _laid(each, over.get(number, ()))]
+    return exchanged(laid, {tag: new for tag, new in made.items() if tag not in held or not kept})
+
+
+def _is_short(stretch: Stretch) -> bool:
+    return stretch.data is not None and len(stretch.data) <= LONGEST
+
+
+def _laid(stretch: Stretch, over: Over) -> list[Stretch]:
+    """A stretch with elements laid over it."""
+    if not over:
+        return [stretch]
+    last, made = cast("tuple[Over, list[Stretch] | None]", stretch.notes.get(_laid, ((), None)))
+    if last != over or made is None:
+        made = laid_over(stretch, dict(over), stretch.layout, known=stretch.known and last == over)
+        stretch.notes[_laid] = over, made if last == over else None
+    return made

@@ -162,18 +162,23 @@ def _collect_known(
         return _collect(preface, DEPTH_LIMIT, values, seen)
     headers.learn_reach(header_end(stretches, end), window.size)
     for stretch in stretches:
-        found = stretch.notes.get(_WANTED)
-        if found is None:
-            found = stretch.notes[_WANTED] = _wanted(window, stretch), _NOTABLE.intersection(stretch.tags)
-        values |= found[0]
-        seen |= found[1]
+        values |= _wanted(window, stretch)
+        seen |= _NOTABLE.intersection(stretch.tags)
     return end
 
 
 def _wanted(window: Window, stretch: Stretch) -> dict[int, bytes]:
-    data = stretch.data
-    whole = window if data is None else Window(IN_MEMORY, len(data), head=data)
-    return {element.tag: _value(whole, element) for element in stretch.elements if element.tag in _WANTED}
+    """The wanted values of a stretch by tag, the last one of duplicates; found out once."""
+    found: dict[int, bytes] | None = stretch.notes.get(_wanted)
+    if found is None:
+        found = stretch.notes[_wanted] = {}
+        for part in stretch.parts:
+            found |= _wanted(window, part)
+        if not stretch.parts:
+            data = stretch.data
+            whole = window if data is None else Window(IN_MEMORY, len(data), head=data)
+            found |= {element.tag: _value(whole, element) for element in stretch.elements if element.tag in _WANTED}
+    return found
 
 
 def _value(window: Window, element: Element) -> bytes:

@@ -1,31 +1,47 @@
 """Finding the stretches of a header, with a memory of those of earlier files: the headers of a series repeat.
 
-Belongs here: recognising elements by their bytes, and where a header is cut into stretches. Does not belong here: what
-follows from a stretch (`deid`), the elements' layout (`elements.py`).
+Belongs here: recognising elements by their bytes, and what is remembered for that. Does not belong here: what follows
+from a stretch (`deid`), how headers are compared (`patterns.py`), the elements' layout (`elements.py`).
 
-Equal bytes that begin with an element hold equal elements, so whole stretches are recognised by one look-up. At first a
-header is one stretch; what differs between two headers is cut out of it and stands apart from then on. Stretches that
-have followed each other twice are joined to a longer one. What is recognised has been walked once like everything else.
+Equal bytes that begin with an element hold equal elements. So a header that follows a pattern, that of its series, is
+recognised by a few comparisons: only elements at places, where headers differ, are walked. One that follows none is
+walked like any other file and makes a pattern, together with the one most like it.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from inbox_pipeline.dicom.digests import BUFFER_BYTES, Segment
-from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Element, Ends, Layout, require_few, root_elements
-from inbox_pipeline.dicom.errors import Truncated
-from inbox_pipeline.dicom.stretches import RootElement, Stretch, joined_of
+from inbox_pipeline.dicom.elements import (
+    DEPTH_LIMIT,
+    PIXEL_TAGS,
+    UNDEFINED,
+    Element,
+    Ends,
+    Layout,
+    all_elements,
+    element_at,
+)
+from inbox_pipeline.dicom.patterns import (
+    ELEMENT_BYTES,
+    Cell,
+    Pattern,
+    Place,
+    ascend,
+    cells_of,
+    common,
+    may_be_known,
+)
+from inbox_pipeline.dicom.stretches import RootElement, Stretch
 from inbox_pipeline.dicom.window import PART_LIMIT, Window, require_room
 
 REMEMBERED_BYTES = 3 << 20
-"""Up to here stretches may take up memory; then they are forgotten."""
-ELEMENT_BYTES = 200
-LONGEST, LONGEST_VALUE = 1 << 16, 1 << 12
-"""Bytes of a sequence, and of other values, that may be part of a stretch to be remembered."""
-MOST_LENGTHS, MOST_LONGER = 6, 64
-FIRST_READ, SPARE = 1 << 14, 1 << 10
-_NONE: list[int] = []
+"""Up to here patterns of one layout may take up memory; then they are forgotten."""
+VALUE_BYTES = 1 << 20
+"""And so much what stood at their places."""
+MOST_PATTERNS, FEW = 32, 4
+"""Patterns of one layout, and differences for the sake of which a pattern in use is given up for a wider one."""
+FIRST_READ, SPARE, PATIENCE = 1 << 14, 1 << 10, 16
 
 
 def header_end(stretches: Sequence[Stretch], end: int) -> int:
@@ -40,20 +56,19 @@ class Headers:
     def __init__(self) -> None:
         self.reach = FIRST_READ
         """So many bytes of a file are likely to hold its header."""
+        self._longest, self._files = 0, 0
         self._known: dict[Layout, _Known] = {}
-        self._apart: frozenset[int] = frozenset()
-
-    def keep_apart(self, tags: frozenset[int]) -> None:
-        """See to it that elements with these tags stand apart, and that no stretch goes on beyond one's place."""
-        if not tags <= self._apart:
-            self._apart |= tags
-            self._known.clear()
 
     def learn_reach(self, end: int, size: int) -> bool:
-        """Note where the header of a file of `size` bytes ends; return whether more of it should have been read."""
+        """Note where the header of a file of `size` bytes ends; return whether more of it should have been read.
+
+        After several files in a row that needed less, less is read.
+        """
+        self._longest, self._files = max(self._longest, end), self._files + 1
         short = self.reach < min(end, BUFFER_BYTES, size)
-        if short:
-            self.reach = min(end + SPARE, BUFFER_BYTES)
+        if short or self._files == PATIENCE:
+            self.reach = min(max(self._longest + SPARE, FIRST_READ), BUFFER_BYTES)
+            self._longest = self._files = 0
         return short
 
     def walk(
@@ -71,69 +86,91 @@ class Headers:
         Raises:
             Truncated, Unparsable, OverLimits: as `root_elements`.
         """
-        known = self._known.get(layout) or self._known.setdefault(layout, _Known(self._apart))
+        known = self._known.get(layout) or self._known.setdefault(layout, _Known(layout))
         return _Walk(known, stream, head, window, layout, ends).stretches(start)
 
 
 class _Known:
-    """Stretches of one layout by their bytes, and how long those are that begin with a tag, the latest first."""
+    """The patterns of one layout, the last used first, and what stood at their places."""
 
-    def __init__(self, asked: Collection[int]) -> None:
-        self.asked = sorted(asked)
-        self.forget()
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self.apart = list(self.asked)
-        self.stretches: dict[bytes, Stretch] = {}
-        self.lengths: dict[bytes, list[int]] = {}
-        self.latest: dict[int, Stretch] = {}
-        self.longer: dict[Stretch, list[tuple[bytes, Stretch]]] = {}
-        """Joined stretches and their bytes, by the one that they begin with."""
-        self._once: set[tuple[Stretch, ...]] = set()
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.patterns: list[Pattern] = []
+        self._values: dict[bytes, Stretch | None] = {}
+        """By its bytes an element that has come twice; None for one that has come once."""
         self._held = 0
 
-    def stand_apart(self, before: int, tag: int) -> bool:
-        """Whether two elements that follow each other belong to different stretches; group lengths always do."""
-        return _are_apart(self.apart, before, tag)
+    def used(self, pattern: Pattern) -> None:
+        """Note that a header follows a pattern."""
+        pattern.uses += 1
+        if self.patterns[0] is not pattern:
+            self.patterns.remove(pattern)
+            self.patterns.insert(0, pattern)
+        self._require_room()
 
-    def join(self, stretches: Sequence[Stretch]) -> None:
-        """Note that stretches have followed each other; those that may be are joined at the second time."""
-        begin = 0
-        for at in range(1, len(stretches) + 1):
-            if at == len(stretches) or _are_apart(self.asked, stretches[at - 1].tags[-1], stretches[at].tags[0]):
-                if at - begin > 1:
-                    self._join(tuple(stretches[begin:at]))
-                begin = at
+    def learn(self, cells: Sequence[Cell]) -> Pattern:
+        """Remember the pattern of a header that follows none: its own, or wider than the one that it is most like."""
+        now = set(cells)
+        alike = max(self.patterns, key=lambda pattern: len(pattern.same & now), default=None)
+        wide = None if alike is None else Pattern(common(alike.cells, cells), self._layout)
+        if alike is None or wide is None or 2 * wide.varying > len(cells):
+            return self._add(Pattern(cells, self._layout))
+        if not alike.uses or wide.varying <= alike.varying + FEW:
+            self.patterns.remove(alike)
+        return self._add(wide)
 
-    def _join(self, stretches: tuple[Stretch, ...]) -> None:
-        longer = self.longer.setdefault(stretches[0], [])
-        if stretches not in self._once:
-            self._once.add(stretches)
-        elif len(longer) < MOST_LONGER:
-            self._once.discard(stretches)
-            joined = joined_of(stretches)
-            data = joined.content()
-            self._held += len(data) + ELEMENT_BYTES * len(joined.tags)
-            longer.append((data, joined))
+    def _add(self, pattern: Pattern) -> Pattern:
+        self.patterns = [pattern, *self.patterns[: MOST_PATTERNS - 1]]
+        self._require_room()
+        return pattern
 
-    def differ(self, tags: Iterable[int]) -> None:
-        """Note that elements with these tags differ between files."""
-        for tag in tags:
-            at = bisect_left(self.apart, tag)
-            if at == len(self.apart) or self.apart[at] != tag:
-                insort(self.apart, tag)
+    def _require_room(self) -> None:
+        """Forget patterns that have not been used for long, as long as all take up too much."""
+        while len(self.patterns) > 1 and sum(each.held for each in self.patterns) > REMEMBERED_BYTES:
+            self.patterns.pop()
 
-    def add(self, data: bytes, stretch: Stretch) -> None:
-        """Remember a stretch."""
-        if self._held > REMEMBERED_BYTES:
-            self.forget()
-        self._held += len(data) + ELEMENT_BYTES * len(stretch.tags)
-        self.stretches[data] = self.latest[stretch.tags[0]] = stretch
-        lengths = self.lengths.setdefault(data[:4], [])
-        if len(data) not in lengths:
-            lengths.insert(0, len(data))
-            del lengths[MOST_LENGTHS:]
+    def at_place(self, data: bytes, element: Element) -> Stretch:
+        """An element that stands at a place; when its bytes come a second time it is remembered."""
+        known = self._values.get(data)
+        if known is not None:
+            return known
+        again = data in self._values
+        stretch = Stretch((element.tag,), (Segment(data=data),), self._layout, elements=[_moved(element)], known=again)
+        if self._held > VALUE_BYTES:
+            self._values.clear()
+            self._held = 0
+        self._values[data] = stretch if again else None
+        self._held += len(data) + ELEMENT_BYTES
+        return stretch
+
+
+class _Runs:
+    """What follows each other of what is known, from one element that is not to the next."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self._pattern = pattern
+        self._run: list[Stretch] = []
+        self._begin = self._after = 0
+
+    def go_on(self, number: int, after: int, stretch: Stretch, part: Stretch | Place) -> None:
+        """Note a stretch, the number of its part, and of the part after it, and the part.
+
+        Group lengths stand apart, and so does what has very many values: hardly ever will it follow the same again.
+        """
+        many = isinstance(part, Place) and part.many
+        if many or not stretch.known or not stretch.tags[0] & 0xFFFF:
+            self.end()
+        elif self._run:
+            self._run.append(stretch)
+            self._after = after
+        else:
+            self._run, self._begin, self._after = [stretch], number, after
+
+    def end(self) -> None:
+        """Note that the header ends, or what is known."""
+        if len(self._run) > 1:
+            self._pattern.follow(self._begin, self._after, tuple(self._run))
+        self._run = []
 
 
 class _Walk:
@@ -147,87 +184,87 @@ class _Walk:
 
     def stretches(self, start: int) -> tuple[list[Stretch], int]:
         """All of them, and where they end."""
-        head, known, found, at = self._head, self._known, list[Stretch](), start
-        get, lengths = known.stretches.get, known.lengths.get
-        size, last, new, count = self._window.size, len(head) - 4, 0, 0
-        while at < size:
-            require_few(count)
-            ways = lengths(head[at : at + 4], _NONE) if at <= last else _NONE
-            for way in ways:
-                stretch = get(head[at : at + way])
-                if stretch is not None:
-                    stretch = self._longest(stretch, at)
+        for pattern in self._known.patterns:
+            found = self._along(pattern, start)
+            if found is not None:
+                self._known.used(pattern)
+                return found
+        return self._fresh(start)
+
+    def _along(self, pattern: Pattern, start: int) -> tuple[list[Stretch], int] | None:
+        """The stretches of a header that follows a pattern, and where they end; None if it does not."""
+        begins, parts, leaps, size = self._head.startswith, pattern.parts, pattern.leaps, len(pattern.parts)
+        at, number, found = start, 0, list[Stretch]()
+        runs = _Runs(pattern)
+        while number < size:
+            for data, stretch, after in leaps[number]:
+                if begins(data, at):
+                    runs.go_on(number, after, stretch, stretch)
                     found.append(stretch)
-                    count += len(stretch.tags)
-                    at += len(stretch.content())
-                    if way != ways[0]:
-                        ways.remove(way)
-                        ways.insert(0, way)
+                    at += len(data)
+                    number = after
                     break
             else:
-                fresh, end = self._fresh(at, found[-1].tags[-1] if found else -1)
-                known.join(found[new:])
-                found += fresh
-                count += sum(len(each.tags) for each in fresh)
-                new = len(found)
-                if end == at:
-                    break
-                at = end
-        if not found:
-            raise Truncated(f"no element follows offset {start} of {size}")
-        known.join(found[new:])
+                data, part = parts[number]
+                number += 1
+                if not begins(data, at):
+                    if isinstance(part, Stretch):
+                        return None
+                    continue
+                if isinstance(part, Stretch):
+                    stretch = part
+                    at += len(data)
+                else:
+                    element = self._element(at, found)
+                    if element is None:
+                        return None
+                    stretch = self._at_place(element, part)
+                    at = element.end
+                    if stretch.known and not part.many:
+                        pattern.leap(number - 1, number, stretch)
+                found.append(stretch)
+                runs.go_on(number - 1, number, stretch, part)
+        if not found or (at < self._window.size and self._element(at, found) is not None):
+            return None
+        runs.end()
         return found, at
 
-    def _longest(self, stretch: Stretch, at: int) -> Stretch:
-        """The longest joined stretch at `at`, where `stretch` was recognised."""
-        begins = self._head.startswith
-        for data, joined in self._known.longer.get(stretch, ()):
-            if begins(data, at):
-                return self._longest(joined, at)
-        return stretch
+    def _element(self, at: int, found: Sequence[Stretch]) -> Element | None:
+        """The element at `at`, None if only padding is left."""
+        previous = found[-1].tags[-1] if found else -1
+        return element_at(self._window, at, self._layout, DEPTH_LIMIT, self._ends, 0, previous)
 
-    def _fresh(self, at: int, previous: int) -> tuple[list[Stretch], int]:
-        """New stretches from `at` on, at least one unless only padding is left, and where they end."""
-        taken: list[Element] = []
-        held = 0
-        for element in root_elements(self._window, at, self._layout, ends=self._ends, origin=0, previous=previous):
-            if not self._may_be_known(element):
-                if not taken:
-                    return [self._loose(element)], element.end
-                break
-            held += element.end - element.start
-            if taken and (held > LONGEST or self._known.stand_apart(taken[-1].tag, element.tag)):
-                break
-            taken.append(element)
-        return (self._learned(taken), taken[-1].end) if taken else ([], at)
+    def _at_place(self, element: Element, place: Place) -> Stretch:
+        if not may_be_known(element, self._head):
+            return self._loose(element)
+        data = self._head[element.start : element.end]
+        place.take(data)
+        return self._known.at_place(data, element)
 
-    def _may_be_known(self, element: Element) -> bool:
-        longest = LONGEST if element.vr == b"SQ" or element.length == UNDEFINED else LONGEST_VALUE
-        short = element.end - element.start <= longest and element.end <= len(self._head)
-        return short and element.tag not in PIXEL_TAGS
+    def _fresh(self, start: int) -> tuple[list[Stretch], int]:
+        """The stretches of a header that follows no pattern.
 
-    def _learned(self, taken: Sequence[Element]) -> list[Stretch]:
-        """Elements as stretches to remember, cut where they differ from those that began with the same tag."""
-        known = self._known
-        before = known.latest.get(taken[0].tag)
-        if before is not None:
-            known.differ(_differing(_bytes_of(before), {e.tag: self._head[e.start : e.end] for e in taken}))
-        parts = [[taken[0]]]
-        for element in taken[1:]:
-            if known.stand_apart(parts[-1][-1].tag, element.tag):
-                parts.append([])
-            parts[-1].append(element)
-        return [self._remembered(part) for part in parts]
+        A pattern is made of it if its elements ascend and enough of the file has been read.
+        """
+        head = self._head
+        elements = all_elements(self._window, start, self._layout, self._ends)
+        cells = cells_of(elements, head)
+        end = next((each.start for each in elements if each.tag in PIXEL_TAGS), elements[-1].end)
+        if ascend(cells) and len(head) >= min(end, BUFFER_BYTES, self._window.size):
+            found = self._along(self._known.learn(cells), start)
+            if found is not None:
+                return found
+        return self._apart(elements), elements[-1].end
 
-    def _remembered(self, part: Sequence[Element]) -> Stretch:
-        start = part[0].start
-        data = self._head[start : part[-1].end]
-        stretch = self._known.stretches.get(data)
-        if stretch is None:
-            segments, moved = (Segment(data=data),), [_moved(element, start) for element in part]
-            stretch = Stretch(tuple(e.tag for e in part), segments, self._layout, elements=moved, known=True)
-            self._known.add(data, stretch)
-        return stretch
+    def _apart(self, elements: Sequence[Element]) -> list[Stretch]:
+        """Elements of which nothing is remembered."""
+        head, layout = self._head, self._layout
+        return [
+            Stretch((e.tag,), (Segment(data=head[e.start : e.end]),), layout, elements=[_moved(e)])
+            if may_be_known(e, head)
+            else self._loose(e)
+            for e in elements
+        ]
 
     def _loose(self, element: Element) -> Stretch:
         """An element that is not remembered: too long, or beyond the head."""
@@ -240,7 +277,7 @@ class _Walk:
             pixels = Segment(value, element.value_end, pixel=True)
             segments = [Segment(start, value), pixels, Segment(element.value_end, end)]
         elif end <= len(self._head):
-            segments, element = [Segment(data=self._head[start:end])], _moved(element, start)
+            segments, element = [Segment(data=self._head[start:end])], _moved(element)
         else:
             segments = [Segment(start, end)]
         load = None if tag in PIXEL_TAGS else self._reader(start, end)
@@ -259,23 +296,6 @@ class _Walk:
         return read
 
 
-def _are_apart(tags: Sequence[int], before: int, tag: int) -> bool:
-    """Whether one of `tags` is or lies between two that follow each other, or these have a group length among them."""
-    length = not (tag & 0xFFFF and before & 0xFFFF)
-    return length or bisect_left(tags, before) != bisect_right(tags, tag)
-
-
-def _moved(element: Element, start: int) -> Element:
-    tag, vr, first, value, length, end = element
-    return Element(tag, vr, first - start, value - start, length, end - start)
-
-
-def _bytes_of(stretch: Stretch) -> dict[int, bytes]:
-    data = stretch.data or b""
-    return {e.tag: data[e.start : e.end] for e in stretch.elements}
-
-
-def _differing(before: dict[int, bytes], now: dict[int, bytes]) -> Iterable[int]:
-    """The tags of elements that are not the same in both, as far as both go."""
-    both = min(max(before), max(now))
-    return [tag for tag in before.keys() | now.keys() if tag <= both and before.get(tag) != now.get(tag)]
+def _moved(element: Element) -> Element:
+    tag, vr, start, value, length, end = element
+    return Element(tag, vr, 0, value - start, length, end - start)

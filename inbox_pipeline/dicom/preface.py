@@ -89,14 +89,21 @@ def _read_meta(window: Window, first: int) -> tuple[dict[int, Element], dict[int
     vr = window.take(first + 4, 2)
     layout = _EXPLICIT if vr in KNOWN_VRS else Layout(True, True)
     meta = {element.tag: element for element in _meta_elements(window, first, layout)}
-    values = {tag: window.take(e.value, min(e.value_end - e.value, _LARGEST_META_VALUE)) for tag, e in meta.items()}
-    return meta, values
+    return meta, _meta_values(window, meta)
+
+
+def _meta_values(window: Window, meta: dict[int, Element]) -> dict[int, bytes]:
+    """The values, or the beginnings of very long ones; all at once where the window holds them, as it mostly does."""
+    end = max((each.end for each in meta.values()), default=0)
+    if window.base == 0 and end <= min(len(window.data), _LARGEST_META_VALUE):
+        return {tag: window.data[each.value : each.end] for tag, each in meta.items()}
+    return {tag: window.take(e.value, min(e.end - e.value, _LARGEST_META_VALUE)) for tag, e in meta.items()}
 
 
 def _meta_elements(window: Window, first: int, layout: Layout) -> Iterator[Element]:
     """Elements of group 0002. The stated length of the group counts only before deflated bytes."""
     position, stated_end, deflated = first, -1, False
-    while position + 2 <= window.size and window.take(position, 2) == b"\x02\x00":
+    while _is_meta(window, position):
         if deflated and position == stated_end:
             return
         tag, vr, value, length = head_at(window, position, layout)
@@ -107,6 +114,13 @@ def _meta_elements(window: Window, first: int, layout: Layout) -> Iterator[Eleme
         deflated |= tag == 0x00020010 and _uid(window.take(value, min(length, 64))) == DEFLATED
         yield Element(tag, vr, position, value, length, value + length)
         position = value + length
+
+
+def _is_meta(window: Window, position: int) -> bool:
+    """Whether an element of group 0002 begins at `position`."""
+    if window.base == 0 and position + 2 <= len(window.data):
+        return window.data.startswith(b"\x02\x00", position)
+    return position + 2 <= window.size and window.take(position, 2) == b"\x02\x00"
 
 
 def _looks_like_dicom(window: Window) -> bool:

@@ -18,6 +18,7 @@ from inbox_pipeline.dicom.full import FullRoad, deflated
 from inbox_pipeline.dicom.header import refuse_directory
 from inbox_pipeline.dicom.headers import Headers, header_end
 from inbox_pipeline.dicom.meta import others_of, uid_of, write_meta
+from inbox_pipeline.dicom.patterns import LONGEST_VALUE
 from inbox_pipeline.dicom.preface import (
     DEFLATED,
     EXPLICIT_LITTLE,
@@ -242,9 +243,6 @@ def _tell(opened: "_Opened", edit: "Editor | Callable[[Dataset], object]", made:
     remember = getattr(edit, "remember", None)
     seen = None if remember is None else opened.seen()
     if remember is not None and seen is not None:
-        for stretch in made.made.values():
-            if stretch is not None and stretch.data is not None:
-                stretch.known = True
         remember(seen, made)
 
 
@@ -285,17 +283,32 @@ class _Opened:
         """What an editor sees of the file that wants some elements only; None if that cannot be compared."""
         if self.wanted is None or isinstance(self.road, FullRoad):
             return None
-        shown = [each for each in self.road.stretches if each.tags[0] in self.wanted]
-        pixels = [each.elements[0] for each in shown if each.tags[0] in PIXEL_TAGS]
-        if any(not each.known for each in shown if each.tags[0] not in PIXEL_TAGS):
+        shown = [_shown(each, self.wanted) for each in self.road.stretches]
+        if None in shown:
             return None
+        pixels = [each.elements[0] for each in self.road.stretches if each.tags[0] in PIXEL_TAGS]
         meta = self.preface.meta
         return (
             self.preface.layout,
             tuple((tag, meta[tag].vr, value) for tag, value in self.preface.meta_values.items() if tag not in _OF_FILE),
             tuple((element.tag, element.vr, element.length) for element in pixels),
-            tuple(each for each in shown if each.known),
+            b"".join(part for part in shown if part),
         )
+
+
+def _shown(stretch: Stretch, wanted: frozenset[int]) -> bytes | None:
+    """The elements of a stretch that an editor wants, but for pixel data; None if they are not held."""
+    found: bytes | None = stretch.notes.get((_shown, wanted), b"")
+    if found or wanted.isdisjoint(stretch.tags):
+        return found
+    data = stretch.data
+    if stretch.tags[0] in PIXEL_TAGS:
+        return b""
+    if data is None or (len(data) > LONGEST_VALUE and not stretch.known):
+        return None
+    found = b"".join(data[each.start : each.end] for each in stretch.elements if each.tag in wanted)
+    stretch.notes[_shown, wanted] = found
+    return found
 
 
 def _open(source: BinaryIO, size: int | None, headers: Headers, wanted: "frozenset[int] | None" = None) -> _Opened:
@@ -303,7 +316,6 @@ def _open(source: BinaryIO, size: int | None, headers: Headers, wanted: "frozens
     size = source.seek(0, os.SEEK_END) if size is None else size
     if wanted is not None:
         wanted |= _NEEDED
-        headers.keep_apart(wanted)
     source.seek(0)
     head = source.read(min(headers.reach, size))
     window = Window(source, size, head=head)
@@ -405,7 +417,9 @@ class _Facts:
 def _values(stretch: Stretch) -> dict[int, bytes]:
     if _FACTS.isdisjoint(stretch.tags):
         return {}
-    return {root.tag: root.value() for root in stretch.roots if root.tag in _FACTS}
+    if stretch.data is None:
+        return {root.tag: root.value() for root in stretch.roots if root.tag in _FACTS}
+    return {e.tag: stretch.data[e.value : e.value_end] for e in stretch.elements if e.tag in _FACTS}
 
 
 def _frame(facts: _Facts, done: _Done, opened: _Opened, zero_preamble: bool) -> bytes:

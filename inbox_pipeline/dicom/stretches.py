@@ -4,8 +4,10 @@ Belongs here: what a cleaner and a verifier see of a data set, and putting chang
 here: finding stretches in a file (`headers.py`), what is changed (`deid`), the roads.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from inbox_pipeline.dicom.changes import Encoded
@@ -36,9 +38,11 @@ class Stretch:
     `data` are their bytes, None where these lie in the source only or are pixel data; `segments` are what is written of
     them; `tags` theirs, in order. `known` tells that equal bytes in the same layout come as the same object, so that
     what follows from them need be found out once; `notes` is where to keep it. Others are the only ones of their kind.
+    `parts` are the stretches that one has been joined of, none for others. Of what is known the elements take up memory
+    for long: they are held only if they were given.
     """
 
-    __slots__ = ("_elements", "_load", "_roots", "data", "known", "layout", "notes", "segments", "tags")
+    __slots__ = ("_elements", "_load", "_roots", "data", "known", "layout", "notes", "parts", "segments", "tags")
 
     def __init__(
         self,
@@ -50,7 +54,9 @@ class Stretch:
         roots: Sequence[RootElement] | None = None,
         load: Callable[[], bytes] | None = None,
         known: bool = False,
+        parts: Sequence[Stretch] = (),
     ) -> None:
+        self.parts = parts
         self.tags, self.segments, self.known = tags, segments, known
         self.data = segments[0].data if len(segments) == 1 else None
         self.notes: dict[Any, Any] = {}
@@ -63,17 +69,32 @@ class Stretch:
     @property
     def elements(self) -> Sequence[Element]:
         """The elements as offsets: into `data`, or into the source where that is None."""
-        if self._elements is None:
-            data = self.data or b""
-            self._elements = all_elements(Window(IN_MEMORY, len(data), head=data), 0, self.layout, {})
-        return self._elements
+        if self.parts:
+            return list(_moved(self.parts))
+        if self._elements is not None:
+            return self._elements
+        elements = _walked(self.data or b"", self.layout)
+        if not self.known:
+            self._elements = elements
+        return elements
 
     @property
     def roots(self) -> Sequence[RootElement]:
         """The elements with their values."""
-        if self._roots is None:
-            self._roots = [_root(self.data or b"", element) for element in self.elements]
-        return self._roots
+        if self._roots is not None:
+            return self._roots
+        data = self.data or b""
+        roots = [_root(data, element) for element in self.elements]
+        if not self.known or self._elements is not None:
+            self._roots = roots
+        return roots
+
+    def root(self, tag: int) -> RootElement | None:
+        """The element with a tag; None if there is none."""
+        if tag not in self.notes:
+            self.notes[tag] = next((root for root in self.roots if root.tag == tag), None)
+        found: RootElement | None = self.notes[tag]
+        return found
 
 
 def held(data: bytes, layout: Layout, tags: Sequence[int], *, known: bool = False) -> Stretch:
@@ -81,10 +102,33 @@ def held(data: bytes, layout: Layout, tags: Sequence[int], *, known: bool = Fals
     return Stretch(tags, (Segment(data=data),), layout, known=known)
 
 
+def repeating(data: bytes, layout: Layout) -> Stretch:
+    """Elements that come in header after header."""
+    elements = _walked(data, layout)
+    tags = tuple(element.tag for element in elements)
+    return Stretch(tags, (Segment(data=data),), layout, elements=elements, known=True)
+
+
+def _walked(data: bytes, layout: Layout) -> list[Element]:
+    return all_elements(Window(IN_MEMORY, len(data), head=data), 0, layout, {})
+
+
 def joined_of(stretches: Sequence[Stretch]) -> Stretch:
     """Known stretches that follow each other as one."""
+    parts = [part for stretch in stretches for part in stretch.parts or (stretch,)]
     data = b"".join(stretch.content() for stretch in stretches)
-    return held(data, stretches[0].layout, [tag for stretch in stretches for tag in stretch.tags], known=True)
+    roots = [root for part in parts for root in part.roots]
+    tags = [root.tag for root in roots]
+    return Stretch(tags, (Segment(data=data),), stretches[0].layout, roots=roots, known=True, parts=parts)
+
+
+def _moved(parts: Iterable[Stretch]) -> Iterator[Element]:
+    """The elements of stretches as they stand when these follow each other."""
+    begin = 0
+    for part in parts:
+        for tag, vr, start, value, length, end in part.elements:
+            yield Element(tag, vr, begin + start, begin + value, length, begin + end)
+        begin += len(part.content())
 
 
 def of_encoded(encoded: Encoded, layout: Layout) -> Stretch:
@@ -116,7 +160,8 @@ def _root(data: bytes, element: Element) -> RootElement:
 
 def find(stretches: Sequence[Stretch], tag: int) -> RootElement | None:
     """The element with a tag; None if there is none. The stretches ascend."""
-    return next((root for at in numbers_of(stretches, (tag,)) for root in stretches[at].roots if root.tag == tag), None)
+    at = bisect_right(stretches, tag, key=_first) - 1
+    return stretches[at].root(tag) if at >= 0 else None
 
 
 def _first(stretch: Stretch) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 from secrets import token_bytes
 
 from inbox_pipeline.deid.pseudonyms import Keys
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.intake.reasons import disposition_of, refusal
 from inbox_pipeline.intake.requests import ImportParameters
@@ -136,10 +137,11 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
     follows = any(script.may_assign(role) for script in scripts for role in ROLES)
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
-    found, sessions, stop = _plan(order, asked, grouping)
+    headers = Headers()
+    found, sessions, stop = _plan(order, asked, grouping, headers)
     share = _share(order, found, sessions, grouping, follows)
     _forget_plan(found)
-    pairs = _rewrite_all(share, order.jobs, found, progress)
+    pairs = _rewrite_all(share, order.jobs, found, headers, progress)
     return _result(order, found, sessions, stop, pairs)
 
 
@@ -155,13 +157,15 @@ def _asked(order: Order) -> ImportParameters:
     return labels_asked(order.subject, order.session)
 
 
-def _plan(order: Order, asked: ImportParameters, grouping: Secret) -> tuple[list[Row], list[PlannedSession], Stop]:
+def _plan(
+    order: Order, asked: ImportParameters, grouping: Secret, headers: Headers
+) -> tuple[list[Row], list[PlannedSession], Stop]:
     """Scan and validate in memory; the keys that group files are good for this one call."""
     source = _real(order.source)
     policy = order.policy if order.policy is not None and order.policy.choice.basic else None
     look = Look(source, asked.subject_label, asked.session_label, grouping, policy)
     with open_folder(source) as folder:
-        rows = examined(look, folder, entries(folder, None), order.jobs)
+        rows = examined(look, folder, entries(folder, None), order.jobs, headers)
         plan = plan_examined(folder, rows, asked.session_label)
     return plan.rows, plan.sessions, (ONE_LABEL, {"studies": plan.studies}) if plan.studies else None
 
@@ -213,7 +217,9 @@ def _tasks(found: Sequence[Row], sessions: Iterable[PlannedSession]) -> Iterator
                 yield Task(row_id, Source.of(row), session.number, folder)
 
 
-def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callable[[int, int], None]) -> Pairs:
+def _rewrite_all(
+    share: Share, jobs: int, found: Sequence[Row], headers: Headers, progress: Callable[[int, int], None]
+) -> Pairs:
     """Rewrite in this process, or in several; two files that come out with one UID are settled in order.
 
     Returns:
@@ -225,7 +231,7 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
     taken: set[str] = set()
     pairs = Pairs()
     with ExitStack() as stack:
-        results = _staged(share, jobs, stack)
+        results = _staged(share, jobs, headers, stack)
         for done, (task, staged) in enumerate(zip(share.tasks, results, strict=True), 1):
             if staged.reason == STORAGE_FAILED:
                 raise Unavailable(
@@ -239,9 +245,9 @@ def _rewrite_all(share: Share, jobs: int, found: Sequence[Row], progress: Callab
     return pairs
 
 
-def _staged(share: Share, jobs: int, stack: ExitStack) -> Iterator[Staged]:
+def _staged(share: Share, jobs: int, headers: Headers, stack: ExitStack) -> Iterator[Staged]:
     if jobs == 1:
-        worker = FolderWorker(share)
+        worker = FolderWorker(share, headers)
         stack.callback(worker.close)
         return map(worker.stage, share.tasks)
     pool = stack.enter_context(ProcessPoolExecutor(jobs, helpers_context(), start, (share,)))

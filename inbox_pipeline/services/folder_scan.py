@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.services.examine import Asked, examine, open_folder
 from inbox_pipeline.services.folder_plan import Row
 from inbox_pipeline.services.folder_worker import KeyedPolicy
@@ -30,16 +31,19 @@ class Look:
     grouping: Secret
     policy: KeyedPolicy | None
 
-    def asked(self) -> Asked:
-        """Return what an examination must know."""
+    def asked(self, headers: Headers) -> Asked:
+        """Return what an examination must know; `headers` remembers from file to file."""
         profile = None if self.policy is None else self.policy.profile()
-        return Asked(self.subject_label, self.session_label, self.grouping, profile)
+        return Asked(self.subject_label, self.session_label, self.grouping, profile, headers)
 
 
-def examined(look: Look, folder: Requested, covered: Iterable[Entry], jobs: int) -> Iterator[Row]:
-    """Yield the row of each entry, in order; several processes only where they begin with all that is loaded."""
+def examined(look: Look, folder: Requested, covered: Iterable[Entry], jobs: int, headers: Headers) -> Iterator[Row]:
+    """Yield the row of each entry, in order; several processes only where they begin with all that is loaded.
+
+    What this process sees of headers is remembered in `headers`.
+    """
     if jobs == 1 or not copies():
-        asked = look.asked()
+        asked = look.asked(headers)
         yield from (examine(folder, entry, asked) for entry in covered)
         return
     with ProcessPoolExecutor(jobs, helpers_context(), start, (look,)) as pool:
@@ -53,7 +57,7 @@ def start(look: Look) -> None:
     """Make this process ready for `examine_here`; a pool calls it once in each of its processes."""
     global _here  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
     end_with_parent()
-    _here = (open_folder(look.source), look.asked())
+    _here = (open_folder(look.source), look.asked(Headers()))
 
 
 def examine_here(entry: Entry) -> Row:

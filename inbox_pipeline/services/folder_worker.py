@@ -13,6 +13,7 @@ from pathlib import Path
 
 from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.deid.pseudonyms import Keys, Pseudonyms
+from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.script import compile_script
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.maps import Pairs
@@ -94,9 +95,9 @@ class Share:
 
 
 class FolderWorker:
-    """Rewrites files of one share."""
+    """Rewrites files of one share; `headers` remembers from file to file."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, headers: Headers) -> None:
         coded = [
             CodedScript(0, f"script {number}", compile_script(text)) for number, text in enumerate(share.scripts, 1)
         ]
@@ -109,7 +110,7 @@ class FolderWorker:
         }
         edited = {task.row_id: (task.source, self._recipes[task.session]) for task in share.tasks}
         self._source = open_folder(share.source)
-        self._rewriter = rewriter_among(self._source, share.key, edited, share.bearers, share.grouping)
+        self._rewriter = rewriter_among(self._source, share.key, edited, share.bearers, share.grouping, headers)
 
     def close(self) -> None:
         """Close the source."""
@@ -159,6 +160,7 @@ def rewriter_among(
     edited: Mapping[int, tuple[Source, Recipe]],
     bearers: Sequence[Bearer],
     grouping: Secret,
+    headers: Headers | None = None,
 ) -> Rewriter:
     """Return a rewriter whose references follow the UIDs that scripts replace within a set of files.
 
@@ -168,8 +170,9 @@ def rewriter_among(
         edited: each file of the set and its recipe, by the file's number.
         bearers: which file bears which original UID.
         grouping: made their keyed digests.
+        headers: remembers headers from file to file.
     """
-    rewriter = Rewriter(folder, key)
+    rewriter = Rewriter(folder, key, headers=headers)
     recipes = {id(recipe): recipe for _, recipe in edited.values()}.values()
     roles = [role for role in ROLES if any(recipe.may_replace(role) for recipe in recipes)]
     if roles:
@@ -187,7 +190,7 @@ def start(share: Share) -> None:
     """Make this process ready for `stage`; a pool calls it once in each of its processes."""
     global _worker  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
     end_with_parent()
-    _worker = FolderWorker(share)
+    _worker = FolderWorker(share, Headers())
 
 
 def stage(number: int) -> Staged:

@@ -41,7 +41,7 @@ from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Watch
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
-from inbox_pipeline.dicom.stretches import RootElement, Stretch, find
+from inbox_pipeline.dicom.stretches import Stretch, find
 from inbox_pipeline.dicom.text import decode
 from inbox_pipeline.script import Change
 from inbox_pipeline.script.blanking import blank_pixels
@@ -65,6 +65,8 @@ _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
 _KNOWN = (_CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY)
+_NOBODY = IdentifierCollector()
+"""What has been gathered from most stretches."""
 _KINDS, _REMEMBERED = 64, 8192
 """Kinds of instances, and tags of each, whose answers are remembered."""
 LARGEST_SEARCHED = 1 << 16
@@ -125,16 +127,18 @@ class Sources:
         """Gather from the elements that the policy does not keep, or that must be known because they are kept."""
         collector, key = IdentifierCollector(), (self, charset)
         for stretch in stretches:
-            found = stretch.notes.get(key)
+            found: IdentifierCollector | None = stretch.notes.get(key)
             if found is None:
-                found = stretch.notes[key] = self._collected(stretch.roots, layout, charset)
+                found = stretch.notes[key] = self._collected(stretch, layout, charset) or _NOBODY
             if found:
                 collector.add_all(found)
         return collector
 
-    def _collected(self, roots: Iterable[RootElement], layout: Layout, charset: bytes) -> IdentifierCollector:
+    def _collected(self, stretch: Stretch, layout: Layout, charset: bytes) -> IdentifierCollector:
+        if stretch.parts:
+            return self.collected(stretch.parts, layout, charset)
         collector = IdentifierCollector()
-        for root in roots:
+        for root in stretch.roots:
             vr = self._root_vr(root.tag)
             if vr == "SQ":
                 if root.length <= LARGEST_SEARCHED:

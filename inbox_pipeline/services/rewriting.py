@@ -105,11 +105,14 @@ class Rewriter:
         folder: the folder that sources are relative to.
         key: the project's key for new and mapped UIDs; None leaves them to chance.
         new_uid: tells which UID of a source has been replaced by which; None when no script replaces any.
+        headers: remembers headers from file to file.
     """
 
-    def __init__(self, folder: Requested, key: bytes | None, new_uid: NewUid | None = None) -> None:
+    def __init__(
+        self, folder: Requested, key: bytes | None, new_uid: NewUid | None = None, headers: Headers | None = None
+    ) -> None:
         self._folder, self._key, self.new_uid = folder, key, new_uid
-        self._headers = Headers()
+        self._headers = headers or Headers()
 
     def write(
         self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False, md5: bool = True
