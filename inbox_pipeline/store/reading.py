@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
 
 PIECE_BYTES = 1 << 18
+Pieces = Generator[bytes, None, None]
 
 
 class NotAsArchived(Exception):
@@ -44,7 +45,7 @@ class OpenFolder:
             os.close(self._handle)
             self._handle = None
 
-    def pieces(self, name: str, sha256: str) -> Iterator[bytes]:
+    def pieces(self, name: str, sha256: str) -> Pieces:
         """Yield the bytes of a file, the last of them only if the digest of all is the one given.
 
         Raises:
@@ -61,7 +62,7 @@ class OpenFolder:
         if held:
             yield held
 
-    def stretch(self, name: str, first: int, length: int | None) -> Iterator[bytes]:
+    def stretch(self, name: str, first: int, length: int | None) -> Pieces:
         """Yield so many bytes of a file from one on, or all (None); they are held against nothing.
 
         Raises:

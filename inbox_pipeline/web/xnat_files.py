@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from inbox_pipeline.services import browse
 from inbox_pipeline.services.reading import OpenFiles, open_files
-from inbox_pipeline.store.reading import OpenFolder
+from inbox_pipeline.store.reading import OpenFolder, Pieces
 from inbox_pipeline.web.exchange import exchange_of
 from inbox_pipeline.web.identity import Served
 from inbox_pipeline.web.parameters import Query, last
@@ -40,13 +40,13 @@ _routes = APIRouter()
 class _Sent(StreamingResponse):
     """Bytes of an open folder, which is closed when they have been sent or nobody takes them any more."""
 
-    def __init__(self, folder: OpenFolder, pieces: Iterator[bytes], status: int, headers: dict[str, str]) -> None:
+    def __init__(self, folder: OpenFolder, pieces: Pieces, status: int, headers: dict[str, str]) -> None:
         super().__init__(pieces, status_code=status, headers=headers)
-        self._folder = folder
+        self._folder, self._pieces = folder, pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
-        with self._folder:
+        with self._folder, closing(self._pieces):
             await super().__call__(scope, receive, send)
 
 
@@ -127,6 +127,7 @@ def _range(request: Request, tag: str, size: int) -> range | None:
     return None if match[2] and int(match[2]) < int(match[1]) else range(int(match[1]), last_byte + 1)
 
 
-def _body(request: Request, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Return what is sent: nothing for HEAD, whose answer has no body."""
-    return iter(()) if exchange_of(request).method == "HEAD" else pieces
+def _body(request: Request, pieces: Pieces) -> Pieces:
+    """Yield what is sent: nothing for HEAD, whose answer has no body."""
+    if exchange_of(request).method != "HEAD":
+        yield from pieces

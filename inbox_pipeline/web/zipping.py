@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 LONG, SHORT = 0xFFFFFFFF, 0xFFFF
@@ -74,7 +74,7 @@ def zip_length(members: Sequence[Member]) -> int:
     return offset + directory + len(_end(len(members), directory, offset))
 
 
-def zipped(members: Sequence[Member]) -> Iterator[bytes]:
+def zipped(members: Sequence[Member]) -> Generator[bytes, None, None]:
     """Yield the zip file of some members, in their order.
 
     Raises:
