@@ -32,3 +32,11 @@ def test_every_reason_is_said_once_and_has_words_in_a_verdict() -> None:
     assert codes - {"archived"} <= REASON_WORDS.keys() | {"archived"}
     assert {reason.code for reason in LEDGER if reason.kind == "not_dicom"} >= LITTER
     assert all(reason.sentence.endswith((".", "}")) and reason.hint for reason in REASONS.values())
+
+
+def test_every_feature_of_xnat_is_compared() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \|[^|]*\| ([a-z ]+) \|", (ROOT / "docs" / "xnat-compatibility.md").read_text(), re.MULTILINE
+    )
+    assert [int(number) for number, _ in rows] == list(range(1, 36))
+    assert {word for _, word in rows} <= {"same", "better", "not supported"}

@@ -15,6 +15,17 @@ CONFLICTS = frozenset(
 )
 """Reasons that a reviewer can do something about: HTTP 409, where XNAT answers 500."""
 
+CODES = {
+    "session_exists": 1,
+    "subject_differs": 4,
+    "study_differs": 5,
+    "patient_conflict": 12,
+    "session_damaged": 13,
+    "files_exist": 14,
+    "scan_renumbered": 16,
+}
+"""What XNAT's `validate-archive` numbers such findings (contract section 4.2)."""
+
 _OPEN = {
     "archive": frozenset({READY, CONFLICT}),
     "delete": frozenset({READY, CONFLICT, ERROR}),

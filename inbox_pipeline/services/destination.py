@@ -43,9 +43,13 @@ def may_join(merge: Merge, session: RowMapping, request: Mapping[str, Any] | Row
 
 
 def destination_of(
-    site: Site, connection: Connection, request: RowMapping, plan: RowMapping, rows: Sequence[RowMapping]
+    site: Site,
+    connection: Connection,
+    request: Mapping[str, Any] | RowMapping,
+    plan: Mapping[str, Any] | RowMapping,
+    rows: Sequence[RowMapping],
 ) -> Destination:
-    """Return where a planned session goes now; the caller holds the label's lock.
+    """Return where a planned session goes now; whoever acts on it holds the label's lock.
 
     Args:
         site: the site.
@@ -70,7 +74,11 @@ def destination_of(
 
 
 def _hindrance(
-    site: Site, connection: Connection, session: RowMapping, plan: RowMapping, rows: Sequence[RowMapping]
+    site: Site,
+    connection: Connection,
+    session: RowMapping,
+    plan: Mapping[str, Any] | RowMapping,
+    rows: Sequence[RowMapping],
 ) -> str | None:
     """Return why a session's files cannot join an archived one (contract section 4.5, step 8), or None."""
     before = merges.origins(connection, session["id"])

@@ -18,13 +18,16 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.labels import is_legal
 from inbox_pipeline.intake.prearchive import ERROR, LOCKED, QUEUED_ARCHIVING, READY, is_open
-from inbox_pipeline.intake.reasons import in_prearchive, refusal
+from inbox_pipeline.intake.reasons import ending, in_prearchive, refusal
+from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.services.accounts import Account, may_edit, may_read
+from inbox_pipeline.services.destination import destination_of
 from inbox_pipeline.services.ending import end_request
+from inbox_pipeline.services.generation import join
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import finish
 from inbox_pipeline.services.verify import Verification, compare_session
-from inbox_pipeline.store.catalog import prearchive, projects, requests, withdrawals
+from inbox_pipeline.store.catalog import merges, prearchive, projects, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
 
 DELETED_IN_REVIEW = "deleted_in_review"
@@ -163,6 +166,70 @@ def _request(site: Site, account: Account, found: RowMapping, wish: Wish, projec
         "session_label": wish.session_label,
         "prearchive_session_id": found["id"],
     }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know before a session is archived: a code, whether it keeps the session out, and a sentence."""
+
+    code: str
+    conflict: bool
+    message: str
+
+
+def foresee(site: Site, account: Account, place: Place, wish: Wish) -> list[Finding]:
+    """Return what would stand in the way of archiving a session now; nothing is changed.
+
+    Raises:
+        Rejected: as `archive`.
+    """
+    _refuse_labels(wish)
+    with site.catalog.read() as connection:
+        found = _found(site, connection, account, place)
+        project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
+        rows = prearchive.files(connection, found["id"])
+        plan = _planned(connection, found, wish, project_id)
+        request = {"id": 0, "project_id": project_id, "parameters": dict(wish.parameters)}
+        there = merges.archived_session(connection, project_id, plan["session_label"])
+        if there is None:
+            destination = destination_of(site, connection, request, plan, rows)
+            return [_conflict(destination.reason)] if destination.reason else []
+        destination = destination_of(site, connection, request, plan, rows)
+        members = merges.members(connection, there["id"])
+    if destination.reason is not None:
+        return [_conflict(destination.reason)]
+    joining = join(members, rows, replaces=destination.replaces)
+    exists = [Finding("session_exists", False, "Its files are added to the session of that label.")]
+    if joining.verdicts and not destination.replaces:
+        return [*exists, _conflict("files_exist")]
+    return [*exists, *_renumbered(rows, joining.scans)]
+
+
+def _planned(connection: Connection, found: RowMapping, wish: Wish, project_id: str) -> dict[str, Any]:
+    first = prearchive.plans(connection, found["id"])[0]
+    return {
+        "project_id": project_id,
+        "subject_label": wish.subject_label or found["subject_label"],
+        "session_label": wish.session_label or found["label"],
+        "study_key": first["study_key"],
+        "patient_key": first["patient_key"],
+        "destination": ARCHIVE,
+        "reason": None,
+    }
+
+
+def _conflict(code: str) -> Finding:
+    reason = ending(code)
+    return Finding(code, True, f"{reason.sentence} {reason.hint}")
+
+
+def _renumbered(rows: Sequence[RowMapping], placed: Mapping[int, str]) -> list[Finding]:
+    moved = sorted({(row["scan_label"], placed[row["id"]]) for row in rows if row["id"] in placed})
+    return [
+        Finding("scan_renumbered", False, f"Scan {old} becomes {new}: that number is another series'.")
+        for old, new in moved
+        if old != new
+    ]
 
 
 def delete(site: Site, account: Account, place: Place) -> None:

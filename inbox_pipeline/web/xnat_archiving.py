@@ -21,22 +21,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inbox_pipeline.errors import Rejected, Unavailable
-from inbox_pipeline.intake.prearchive import CONFLICTS
+from inbox_pipeline.intake.prearchive import CODES, CONFLICTS
 from inbox_pipeline.intake.reasons import ending, refusal
 from inbox_pipeline.services import prearchive
 from inbox_pipeline.services.accounts import Account
-from inbox_pipeline.services.prearchive import Place, Wish
+from inbox_pipeline.services.prearchive import Finding, Place, Wish
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import text
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Given, Pairs, last
-from inbox_pipeline.web.tables import table_answer
+from inbox_pipeline.web.tables import Row, Table, table_answer
 from inbox_pipeline.web.xnat_prearchive import session_table
 
 WAIT_SECONDS = 600.0
 """XNAT's `sessionArchiveTimeoutInterval`."""
 POLL_SECONDS = 0.25
 _PARTS = 5
+FINDING_COLUMNS = ("code", "type", "message", "reason")
 _MERGE = ("overwrite", "overwrite_files")
 
 _routes = APIRouter()
@@ -101,6 +102,20 @@ def _destination(given: Pairs) -> str | None:
     """Return the project of `dest`, an address in the archive."""
     parts = urlsplit(last(given, "dest")).path.split("/")
     return parts[parts.index("projects") + 1] if "projects" in parts[:-1] else None
+
+
+@_routes.post("/services/validate-archive")
+def validate(request: Request, account: Known, site: Served, given: Given) -> Response:
+    """List what would stand in the way of archiving sessions; an empty table if nothing does."""
+    wish = _wish(given)
+    findings = [each for place in _places(given) for each in prearchive.foresee(site, account, place, wish)]
+    rows = [_finding_row(each) for each in findings]
+    return table_answer(request, given, Table("validate-archive", FINDING_COLUMNS, rows, len(rows)))
+
+
+def _finding_row(finding: Finding) -> Row:
+    kind = "CONFLICT" if finding.conflict else "WARN"
+    return {"code": CODES[finding.code], "type": kind, "message": finding.message, "reason": finding.code}
 
 
 @_routes.post("/services/prearchive/delete")

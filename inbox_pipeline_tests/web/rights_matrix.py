@@ -299,6 +299,7 @@ for prefix in ("/data", "/REST"):
         f"POST {prefix}{_AT}": asks(PREARCHIVE, 404, params={"action": "build"}),
         f"DELETE {prefix}{_AT}": asks(PREARCHIVE, 404),
         f"POST {prefix}/services/archive": asks(PREARCHIVE, 404, params=_ABSENT),
+        f"POST {prefix}/services/validate-archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/prearchive/delete": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/prearchive/rebuild": asks(PREARCHIVE, 404, params=_ABSENT),
     }

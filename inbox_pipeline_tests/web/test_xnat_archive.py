@@ -28,8 +28,8 @@ def archive(site: Site) -> Iterator[None]:
     yield
 
 
-def result(client: Client, url: str) -> list[dict[str, str]]:
-    answer = client("GET", url)
+def result(client: Client, url: str, method: str = "GET", **options: Any) -> list[dict[str, str]]:
+    answer = client(method, url, **options)
     assert answer.status_code == 200, answer.text
     rows: list[dict[str, str]] = answer.json()["ResultSet"]["Result"]
     return rows

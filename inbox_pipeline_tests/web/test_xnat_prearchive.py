@@ -130,7 +130,10 @@ def test_conflicts_keep_their_own_codes(site: Site, ada: Client) -> None:
             ({"overwrite": "append"}, 409, "files_exist"),
             ({"overwrite": "append", "overwrite_files": "true"}, 200, None),
         ):
-            answer = ada("POST", "/data/services/archive", params={"src": again["url"], "session": "C1"} | parameters)
+            asked = {"src": again["url"], "session": "C1"} | parameters
+            foreseen = result(ada, "/data/services/validate-archive?format=json", method="POST", params=asked)
+            answer = ada("POST", "/data/services/archive", params=asked)
+            assert [each["reason"] for each in foreseen if each["type"] == "CONFLICT"] == ([code] if code else [])
             assert (answer.status_code, answer.headers.get("X-Inbox-Reason")) == (status, code), answer.text
             if code:
                 assert result(ada, f"/data{again['url']}")[0]["status"] == "CONFLICT"
