@@ -187,6 +187,7 @@ def all_elements(window: Window, start: int, layout: Layout, ends: Ends, origin:
     if base + at < size or not found:
         previous = found[-1].tag if found else -1
         found += root_elements(window, base + at, layout, ends=ends, origin=origin, previous=previous)
+    require_few(len(found))
     return found
 
 
