@@ -20,13 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from benchmarks import _result
 from inbox_pipeline_tests.end_to_end.siege import Sessions, Siege, besiege, models_of
-from inbox_pipeline_tests.postgres_for_tests import Postgres
+from inbox_pipeline_tests.postgres_for_tests import running_postgres
 
 
 def arguments() -> argparse.Namespace:
@@ -44,7 +44,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """Lay siege once and return what was found."""
     began = time.monotonic()
     made = Sessions(models_of(asked.data), random.Random(asked.seed), fewest=10, most=200)
-    with _kept_if_wrong() as folder, _postgres(asked.outages) as postgres:
+    with _kept_if_wrong() as folder, running_postgres() if asked.outages else nullcontext() as postgres:
         siege = Siege(folder, asked.seed, made, postgres=postgres)
         figures = besiege(siege, asked.kills, asked.sessions, asked.outages)
     told = {name: getattr(asked, name) for name in ("kills", "outages", "seed")}
@@ -61,20 +61,6 @@ def _kept_if_wrong() -> Iterator[Path]:
         print(f"HOME and log are kept in {folder}", file=sys.stderr)
         raise
     shutil.rmtree(folder)
-
-
-@contextmanager
-def _postgres(outages: int) -> Iterator[Postgres | None]:
-    """Yield a server of our own if it is to be stopped and started."""
-    if not outages:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
-        server = Postgres(Path(name)).start()
-        try:
-            yield server
-        finally:
-            server.stop()
 
 
 if __name__ == "__main__":

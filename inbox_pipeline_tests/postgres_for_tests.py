@@ -10,7 +10,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -70,6 +73,17 @@ class Postgres:
             except sa.exc.OperationalError:
                 assert time.monotonic() < deadline, "PostgreSQL did not start"
                 time.sleep(0.1)
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Yield a server of our own, running, in a folder that goes with it; the path of a socket must be short."""
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
+        server = Postgres(Path(name)).start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def _free_port() -> int:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inbox_pipeline_tests.postgres_for_tests import Postgres
+from inbox_pipeline_tests.postgres_for_tests import Postgres, running_postgres
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of our own."""
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
-        server = Postgres(Path(name)).start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
