@@ -18,7 +18,15 @@ from inbox_pipeline.script.pixels import Rectangle
 from inbox_pipeline_tests.drawing import GLYPHS, anatomy, draw, glyph
 
 TYPES = ["u1", "<u2", "<i2", "<u4", "<i4"]
-NAMES = st.text(sorted(set(GLYPHS) - {" "}), min_size=5, max_size=16).filter(lambda text: len(set(text)) >= 4)
+
+
+def forms(text: str) -> set[tuple[int, int, int]]:
+    """What tells a text's letters apart for the detector: width, ink, and runs of ink (docs/pixels.md)."""
+    dots = [glyph(letter, 1) for letter in text]
+    return {(int(np.ptp(np.nonzero(d)[1])), int(d.sum()), int((np.diff(d, prepend=0, axis=1) > 0).sum())) for d in dots}
+
+
+NAMES = st.text(sorted(set(GLYPHS) - {" "}), min_size=5, max_size=16).filter(lambda text: len(forms(text)) >= 3)
 
 
 def covered(shape: tuple[int, int], areas: Iterable[Rectangle]) -> Any:
