@@ -259,6 +259,11 @@ REFUSALS = [
             "Undo the request that made that one first.",
         ),
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
+        (
+            "label_unproven",
+            "Under policy 'basic' another label can no longer be compared with the patient's identifiers.",
+            "Archive the session under its own labels, or import its files again under the new ones.",
+        ),
         ("archive_again", "The request was to archive a prearchive session.", "Archive that session again."),
         (
             "session_state",

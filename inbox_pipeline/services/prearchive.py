@@ -24,6 +24,7 @@ from inbox_pipeline.services.accounts import Account, may_edit, may_read
 from inbox_pipeline.services.destination import destination_of
 from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.generation import join
+from inbox_pipeline.services.policies import BASIC
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import finish
 from inbox_pipeline.services.verify import Verification, compare_session
@@ -51,6 +52,11 @@ class Place:
     def uri(self) -> str:
         """The session's address, without the prefix `/data`."""
         return f"/prearchive/projects/{self.project_id}/{self.timestamp}/{self.label}"
+
+    @property
+    def audited(self) -> str:
+        """What the audit trail calls the session: without its label, which may tell of the patient."""
+        return f"{self.project_id}/{self.timestamp}"
 
 
 @dataclass(frozen=True)
@@ -112,19 +118,20 @@ def archive(site: Site, account: Account, place: Place, wish: Wish) -> int:
 
     Raises:
         Rejected: as `session`; `session_locked`, `session_state`, `project_denied`, `subject_label_illegal`,
-            `session_label_illegal`; nothing was changed.
+            `session_label_illegal`, `label_unproven`; nothing was changed.
     """
     _refuse_labels(wish)
     with site.catalog.write() as connection:
         found = _found(site, connection, account, place)
         _require_open(connection, found, "archive")
+        _refuse_unproven(found, wish)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
         values = _request(site, account, found, wish, project_id)
         if not prearchive.change(connection, found, state=QUEUED_ARCHIVING, state_before=found["state"]):
             raise refusal("session_locked")
         request_id = requests.insert(connection, values)
         detail = {"request": request_id, "project": project_id}
-        site_store.record(connection, account.login, "prearchive.archive", place.uri, **detail)
+        site_store.record(connection, account.login, "prearchive.archive", place.audited, **detail)
     return request_id
 
 
@@ -132,6 +139,14 @@ def _refuse_labels(wish: Wish) -> None:
     for label, code in ((wish.subject_label, "subject_label_illegal"), (wish.session_label, "session_label_illegal")):
         if label is not None and not is_legal(label):
             raise refusal(code)
+
+
+def _refuse_unproven(found: RowMapping, wish: Wish) -> None:
+    """Refuse other labels under policy `basic`: nothing is kept by which they could be compared with the patient's own
+    identifiers, as labels are at an import (DESIGN section 3)."""
+    labels = ((wish.subject_label, found["subject_label"]), (wish.session_label, found["label"]))
+    if found["policy"] == BASIC and any(asked not in (None, own) for asked, own in labels):
+        raise refusal("label_unproven")
 
 
 def _require_open(connection: Connection, found: RowMapping, operation: str) -> None:
@@ -186,6 +201,7 @@ def foresee(site: Site, account: Account, place: Place, wish: Wish) -> list[Find
     _refuse_labels(wish)
     with site.catalog.read() as connection:
         found = _found(site, connection, account, place)
+        _refuse_unproven(found, wish)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
         rows = prearchive.files(connection, found["id"])
         plan = _planned(connection, found, wish, project_id)
@@ -249,7 +265,7 @@ def delete(site: Site, account: Account, place: Place) -> None:
             ended = {"state": ERROR, "reason": DELETED_IN_REVIEW}
             requests.update_session(connection, plan["request_id"], plan["number"], **ended)
             _tell(connection, plan["request_id"])
-        site_store.record(connection, account.login, "prearchive.delete", place.uri)
+        site_store.record(connection, account.login, "prearchive.delete", place.audited)
     finish(site)
 
 
@@ -273,7 +289,7 @@ def rebuild(site: Site, account: Account, place: Place) -> RowMapping:
     with site.catalog.write() as connection:
         if not prearchive.change(connection, found, **values):
             raise refusal("session_locked")
-        site_store.record(connection, account.login, "prearchive.rebuild", place.uri, damaged=damaged)
+        site_store.record(connection, account.login, "prearchive.rebuild", place.audited, damaged=damaged)
     with site.catalog.read() as connection:
         return _found(site, connection, account, place)
 

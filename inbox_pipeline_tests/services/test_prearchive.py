@@ -15,7 +15,7 @@ from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.prearchive import Place, Wish
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.verify import verify
-from inbox_pipeline.store.catalog.schema import session_locks
+from inbox_pipeline.store.catalog.schema import audit, session_locks
 from inbox_pipeline_tests.data_for_tests import instance, save, session_folder
 from inbox_pipeline_tests.services.crashing import Crash, attempt, bury
 from inbox_pipeline_tests.services.importing import imported, ledger
@@ -214,6 +214,37 @@ def test_a_session_that_is_being_archived_is_locked(site: Site, admin: Account, 
     with pytest.raises(Rejected) as error:
         requests.retry(site, admin, request_id)
     assert error.value.code == "archive_again"
+
+
+def test_under_basic_a_session_keeps_its_labels_and_goes_in_byte_for_byte(
+    site: Site, admin: Account, manual: Path
+) -> None:
+    projects.set_project(site, "admin", "P", policy="basic")
+    before = imported(site, admin, session_folder(manual / "visit", PatientID="WOODS77", PatientName="WOODS^ALAN"))
+    place = place_of(before)
+    staged = sorted(path.read_bytes() for path in site.settings.prearchive_path.rglob("*.dcm"))
+    for wish in (Wish(session_label="WOODS77"), Wish(subject_label="WOODS_ALAN"), Wish(subject_label="OTHER")):
+        for ask in (prearchive.archive, prearchive.foresee):
+            with pytest.raises(Rejected) as error:
+                ask(site, admin, place, wish)
+            assert error.value.code == "label_unproven"
+    own = before["sessions"][0]
+    answer = archived(site, admin, place, Wish(subject_label=own["subject"], session_label=own["session"]))
+    assert answer["outcome"] == "complete"
+    assert sorted(path.read_bytes() for path in site.settings.archive_path.rglob("*.dcm")) == staged
+    assert_sound(site)
+
+
+def test_the_audit_trail_has_no_label(site: Site, admin: Account, manual: Path) -> None:
+    before = imported(site, admin, session_folder(manual / "visit", PatientID="CANARY77"))
+    prearchive.rebuild(site, admin, place_of(before))
+    archived(site, admin, place_of(before))
+    again = session_folder(manual / "again", study=2, PatientID="CANARY78")
+    prearchive.delete(site, admin, place_of(imported(site, admin, again)))
+    with site.catalog.read() as connection:
+        trail = [str(dict(row)) for row in connection.execute(sa.select(audit)).mappings()]
+    assert len([line for line in trail if "'prearchive." in line]) == 3
+    assert not [line for line in trail if "CANARY" in line]
 
 
 def test_only_who_may_edit_the_project_may_archive(site: Site, admin: Account, manual: Path) -> None:
