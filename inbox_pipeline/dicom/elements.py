@@ -216,7 +216,7 @@ def skip_items(
     """Offset after the sequence delimiter of the undefined-length value at `position`.
 
     Where it and all values of undefined length in it end is looked up and remembered in `ends`, as offsets to which
-    `origin` is added. Raises Truncated, Unparsable.
+    `origin` is added; of more than `MOST_ENDS`, only it. Raises Truncated, Unparsable.
     """
     return _skip(window, position, [(True, layout, position)], depth_limit, ends, origin)
 
@@ -247,7 +247,7 @@ def _skip(window: Window, position: int, levels: _Levels, depth_limit: int, ends
             in_items, layout, start = levels[-1]
         depth = len(levels)
         position = (_item if in_items else _member)(window, position, layout, levels)
-        if len(levels) < depth and len(ends) < MOST_ENDS:
+        if len(levels) < depth and (len(ends) < MOST_ENDS or not levels):
             ends[origin + start] = origin + position
     return position
 

@@ -5,7 +5,7 @@ Does not belong here: files with anything unusual; those take the full parse.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from inbox_pipeline.dicom.changes import Changes
@@ -91,9 +91,6 @@ class FastRoad:
     @cached_property
     def dataset(self) -> "Dataset":
         """The data set for the editor."""
-        return self._new()
-
-    def _new(self) -> "Dataset":
         return new_dataset(self._originals, self._stream, self._preface)
 
     @cached_property
@@ -105,7 +102,8 @@ class FastRoad:
     @cached_property
     def changes(self) -> Changes:
         """What the editor made of the data set."""
-        return Changes(self.dataset, self._originals, self._preface.layout, self._new)
+        anew = partial(new_dataset, self._originals, self._stream, self._preface)  # a method would be a cycle
+        return Changes(self.dataset, self._originals, self._preface.layout, anew)
 
     def of_all(self) -> "FastRoad":
         """The same file with a fresh data set of all its elements."""
