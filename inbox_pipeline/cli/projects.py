@@ -46,13 +46,14 @@ def project() -> None:
 @click.argument("project_id", metavar="ID")
 @click.option("--title", default="", help="A name for people.")
 @click.option("--owner", metavar="USER", help="Make this user the owner.")
+@click.option("--policy", type=options.POLICY, help="De-identification policy.  [default: the site's]")
 @options.if_missing_option
 @options.home_option
-def create(project_id: str, title: str, owner: str | None, if_missing: bool) -> None:
+def create(project_id: str, title: str, owner: str | None, policy: str | None, if_missing: bool) -> None:
     """Create a project and its folder in the inbox."""
     from inbox_pipeline.services import projects  # noqa: PLC0415 - loads SQLAlchemy
 
-    made = projects.create_project(options.site(), options.actor(), project_id, title, owner, if_missing)
+    made = projects.create_project(options.site(), options.actor(), project_id, title, owner, if_missing, policy)
     click.echo(f"project {made['id']}: {made['inbox_path']}")
 
 

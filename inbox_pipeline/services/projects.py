@@ -31,21 +31,32 @@ NEW_PROJECT_CODE = 4
 
 
 def create_project(
-    site: Site, actor: str, project_id: str, title: str = "", owner: str | None = None, if_missing: bool = False
+    site: Site,
+    actor: str,
+    project_id: str,
+    title: str = "",
+    owner: str | None = None,
+    if_missing: bool = False,
+    policy: str | None = None,
 ) -> dict[str, Any]:
     """Create a project and its folder `<inbox>/<ID>`, and return what `show_project` returns.
 
-    Policy and strictness start as the site's. With `if_missing`, a project of exactly this ID is left as it is.
+    Policy, unless it is given, and strictness start as the site's. With `if_missing`, a project of exactly this ID is
+    left as it is.
 
     Raises:
-        Rejected: `name_illegal`, `label_taken_by_user` (IDs are unique without case) or `user_not_found`.
+        Rejected: `name_illegal`, `label_taken_by_user` (IDs are unique without case), `user_not_found` or
+            `parameter_invalid`.
         Unavailable: `inbox_not_writable`; the project exists, calling again with `if_missing` makes the folder.
     """
     check_project_id(project_id)
+    chosen = {} if policy is None else {"policy": policy}
+    for name, value in chosen.items():
+        check_setting(name, value, PROJECT_SETTINGS)
     with site.catalog.write() as connection:
         found = store.get_project(connection, project_id)
         if found is None:
-            _insert(connection, actor, project_id, title, owner)
+            _insert(connection, actor, project_id, title, owner, chosen)
         elif not if_missing or found["id"] != project_id:
             raise refusal("label_taken_by_user", name=project_id)
     _make_inbox_folder(site, project_id)
@@ -168,14 +179,16 @@ def show_site(site: Site) -> dict[str, Any]:
         return {**site_settings(connection), "script": current_version(connection, None)}
 
 
-def _insert(connection: Connection, actor: str, project_id: str, title: str, owner: str | None) -> None:
-    """Add the project's row and its owner."""
+def _insert(
+    connection: Connection, actor: str, project_id: str, title: str, owner: str | None, chosen: Mapping[str, str]
+) -> None:
+    """Add the project's row, with the site's settings where none are chosen, and its owner."""
     defaults = site_settings(connection)
     values = {name: defaults[name] for name in ("policy", "options", "strict_identifiers", "strict_script")}
-    store.add_project(connection, project_id, {"title": title, "prearchive_code": NEW_PROJECT_CODE, **values})
+    store.add_project(connection, project_id, {"title": title, "prearchive_code": NEW_PROJECT_CODE, **values, **chosen})
     if owner is not None:
         store.set_role(connection, project_id, _user(connection, owner), "owner")
-    site_store.record(connection, actor, "project.create", project_id, owner=owner)
+    site_store.record(connection, actor, "project.create", project_id, owner=owner, **chosen)
 
 
 def _make_inbox_folder(site: Site, project_id: str) -> None:

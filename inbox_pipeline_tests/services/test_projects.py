@@ -47,6 +47,10 @@ def test_a_site_from_before_there_was_a_policy_keeps_none(site: Site) -> None:
     again = init_site(site.settings)
     assert projects.show_site(again)["policy"] == "none"
     assert projects.create_project(again, "root", "P2")["policy"] == "none"
+    assert projects.create_project(again, "root", "P3", policy="basic")["policy"] == "basic"
+    with pytest.raises(Rejected, match="policy"):
+        projects.create_project(again, "root", "P4", policy="weak")
+    assert "P4" not in [each["id"] for each in projects.list_projects(again)]
     assert projects.show_project(again, "P1")["policy"] == old["policy"] == "basic"
 
 
