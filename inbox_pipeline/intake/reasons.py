@@ -129,6 +129,11 @@ REFUSALS = [
         ("parameter_invalid", "The parameter {name} cannot be used.", "Correct it."),
         ("request_malformed", "The request cannot be read.", "Check its query and body against docs/http-api.md."),
         (
+            "search_invalid",
+            "The search cannot be made: {fault}.",
+            "Correct the document; docs/http-api.md says what can be searched for.",
+        ),
+        (
             "script_invalid",
             "The anonymization script does not compile: {error}",
             "Correct it at the place named; the script in force stays as it was.",

@@ -124,10 +124,16 @@ def list_files(site: Site, session: RowMapping, scans: Sequence[RowMapping], wan
         return views.files_seen(connection, session["id"], [scan["id"] for scan in scans], wanted)
 
 
-def count_types(site: Site, account: Account) -> list[tuple[str, int]]:
-    """Return the types of the archived sessions that a user may read, with the number of each."""
+def count_types(site: Site, account: Account) -> dict[tuple[str, str], int]:
+    """Return the numbers of archived sessions that a user may read, by project and type."""
     with site.catalog.read() as connection:
         return views.session_types(connection, reader_of(account))
+
+
+def owners_by_project(site: Site, account: Account) -> dict[str, list[str]]:
+    """Return the logins of the owners of the projects that a user may read, by project."""
+    with site.catalog.read() as connection:
+        return views.owners_seen(connection, reader_of(account))
 
 
 def reader_of(account: Account) -> int | None:

@@ -26,6 +26,7 @@ from inbox_pipeline.web import (
     xnat_manage,
     xnat_people,
     xnat_prearchive,
+    xnat_search,
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -49,6 +50,7 @@ ROUTERS = (
     audit.router,
     xnat_manage.router,
     xnat_archive.router,
+    xnat_search.router,
     xnat_files.router,
 )
 """In the order in which they are tried: the archive's many routes last."""

@@ -269,7 +269,7 @@ def wanted_of(kind: Kind, query: Pairs) -> Wanted:
     """
     patterns: dict[str, Sequence[str]] = {}
     for name, value in query:
-        column = _column(kind, name)
+        column = column_of(kind, name)
         if column in kind.filters and value.strip():
             patterns[kind.fields[column]] = [_clean(part) for part in value.split(",")]
     if kind is EXPERIMENTS and (types := _types(query)):
@@ -317,15 +317,15 @@ def _headers(kind: Kind, asked: Sequence[str]) -> Iterator[tuple[str, str]]:
         elif _SCAN_PATH.match(name) and kind is EXPERIMENTS:
             yield name.lower(), name
         elif "/" in name:
-            yield name.lower(), _column(kind, name)
+            yield name.lower(), column_of(kind, name)
             if name.lower().endswith("/subject_id"):
                 yield "subject_ID", "subject_ID"
         else:
-            yield _column(kind, name) or name, _column(kind, name)
+            yield column_of(kind, name) or name, column_of(kind, name)
     yield from ((name, name) for name in kind.always)
 
 
-def _column(kind: Kind, name: str) -> str:
+def column_of(kind: Kind, name: str) -> str:
     """Return the column that a name or a path into the schema stands for; an empty text for none."""
     names = kind.names()
     known = names.get(name.lower())
@@ -345,7 +345,7 @@ def _types(query: Pairs) -> list[str]:
 def _order(kind: Kind, query: Pairs) -> Iterator[str]:
     sign = "-" if last(query, "sortOrder").strip().lower() == "desc" else ""
     for name in last(query, "sortBy").split(","):
-        column = _column(kind, name.strip())
+        column = column_of(kind, name.strip())
         if column in kind.fields:
             yield sign + kind.fields[column]
 
@@ -377,13 +377,14 @@ def _days(value: str) -> tuple[dt.date, dt.date] | None:
     try:
         if match is None:
             raise ValueError
-        first, end = (_date(part) for part in (match[1], match[2] or match[1]))
+        first, end = (date_of(part) for part in (match[1], match[2] or match[1]))
     except ValueError:
         raise refusal("parameter_invalid", name="date") from None
     return first, end
 
 
-def _date(text: str) -> dt.date:
+def date_of(text: str) -> dt.date:
+    """Return the day that `MM/DD/YYYY` or `YYYY-MM-DD` names. Raises ValueError."""
     return dt.datetime.strptime(text, "%m/%d/%Y" if "/" in text else "%Y-%m-%d").date()
 
 

@@ -1,4 +1,4 @@
-"""Making projects and subjects, and a project's auto-archive code, over XNAT's addresses.
+"""Making projects and subjects, and a project's auto-archive code and other settings, over XNAT's addresses.
 
 Belongs here: those routes, with what XNAT's clients send beside the name. Does not belong here: the rules
 (`services/projects.py`, `services/subjects.py`).
@@ -23,6 +23,8 @@ from inbox_pipeline.web.parameters import Pairs, Query, last
 from inbox_pipeline.web.rights import Administrator, Editable, Owned, Readable
 from inbox_pipeline.web.xnat_archive import PREFIXES
 
+SETTINGS = {"accessibility": "private", "quarantine_code": "0", "current_arc": "arc001"}
+"""Settings of XNAT's projects that have one value here: who sees a project, no quarantine, where new sessions lie."""
 _routes = APIRouter()
 
 
@@ -62,6 +64,24 @@ def put_prearchive_code(project: Owned, code: str, account: Known, site: Served)
     return text("")
 
 
+def _add_setting(name: str, fixed: str) -> None:
+    """Add the routes of a setting that is the same for every project."""
+
+    @_routes.get(f"/projects/{{project_id}}/{name}")
+    def setting(_project: Readable) -> Response:
+        """Answer the setting as text."""
+        return text(fixed)
+
+    @_routes.put(f"/projects/{{project_id}}/{name}/{{value}}")
+    def put_setting(_project: Owned, value: str) -> Response:
+        """Take the only value that there is; every other is refused."""
+        if value != fixed:
+            raise refusal("not_supported", name=name)
+        return text("")
+
+
+for each in SETTINGS.items():
+    _add_setting(*each)
 router = APIRouter(include_in_schema=False)
 for prefix in PREFIXES:
     router.include_router(_routes, prefix=prefix)

@@ -136,7 +136,14 @@ _EXTENSION = """  <xs:complexType name="{name}">
 _ATTRIBUTE = '<xs:attribute name="{}" type="xs:string"/>'
 _STEM = re.compile(r"[a-z]+")
 _WORDS = frozenset({"other", "seg", "project", "subject", "resource"})
-_FIELDS = ("ID", "PROJECT", "LABEL", "SUBJECT_ID", "DATE")
+_FIELDS = ("ID", "SESSION_ID", "PROJECT", "LABEL", "SUBJECT_ID", "SUBJECT_LABEL", "DATE", "INSERT_DATE", "INSERT_USER")
+_FIELDS_OF = {
+    "xnat:projectData": (
+        *("ID", "NAME", "DESCRIPTION", "PROJECT_ACCESS", "PROJECT_OWNERS", "INSERT_DATE"),
+        *("PROJ_MR_COUNT", "PROJ_CT_COUNT", "PROJ_PET_COUNT", "PROJ_UT_COUNT"),
+    ),
+    "xnat:subjectData": ("SUBJECT_ID", "SUBJECT_LABEL", "PROJECT", "INSERT_DATE", "INSERT_USER"),
+}
 
 
 def element_name(xsi_type: str) -> str:
@@ -167,10 +174,10 @@ def searchable(counts: Iterable[tuple[str, int]]) -> Table:
 
 
 def search_fields(xsi_type: str) -> Table:
-    """Return the list of fields of a type."""
+    """Return the list of fields of a type by which it can be searched for or shown."""
     rows = [
         {"FIELD_ID": name, "HEADER": name.capitalize(), "TYPE": "string", "ELEMENT_NAME": xsi_type, "SUMMARY": ""}
-        for name in _FIELDS
+        for name in _FIELDS_OF.get(xsi_type, _FIELDS)
     ]
     return Table("Fields", tuple(rows[0]), rows, len(rows))
 

@@ -6,6 +6,7 @@ belong here: imports and their status. `/data/version` is absent on purpose: cli
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import version
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import accounts, browse
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline.web.answers import json_answer, text
 from inbox_pipeline.web.identity import (
     Caller,
@@ -115,7 +117,12 @@ def schema(name: str, _account: Known) -> Response:
 @router.get("/data/search/elements")
 def search_elements(request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the types of what the sender may see in the archive."""
-    return table_answer(request, query, searchable(browse.count_types(site, account)))
+    few = Wanted(limit=1)
+    counts = Counter({PROJECT_TYPE: browse.list_projects(site, account, few).total})
+    counts[SUBJECT_TYPE] = browse.list_subjects(site, account, few).total
+    for (_, xsi_type), number in browse.count_types(site, account).items():
+        counts[xsi_type] += number
+    return table_answer(request, query, searchable(sorted(counts.items())))
 
 
 @router.get("/data/search/elements/{xsi_type}")

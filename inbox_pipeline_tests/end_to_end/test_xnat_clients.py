@@ -190,6 +190,32 @@ def test_pyxnat_lists_experiments_and_scans_of_all_kinds(imported: Server) -> No
     central.disconnect()
 
 
+def test_pyxnat_searches_and_shows_what_it_has_found(imported: Server) -> None:
+    from pyxnat import Interface
+
+    central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
+    columns = ["xnat:mrSessionData/SESSION_ID", "xnat:mrSessionData/PROJECT", "xnat:mrSessionData/DATE"]
+    where = [("xnat:mrSessionData/PROJECT", "=", "PLAIN"), ("xnat:mrSessionData/DATE", ">", "2020-01-01"), "AND"]
+    session = central.select.project("PLAIN").subject("S1").experiment("MR1")
+    assert [dict(row) for row in central.select("xnat:mrSessionData", columns).where(where).data] == [
+        {"session_id": session.id(), "project": "PLAIN", "date": "2020-01-02"}
+    ]
+    assert "1 MR experiment" in repr(central.select.project("PLAIN"))
+    assert "S1" in repr(central.select.project("PLAIN").subject("S1"))
+    assert "MR1" in repr(session)
+    central.disconnect()
+
+
+def test_xnatpy_searches(imported: Server) -> None:
+    with connected(imported) as session:
+        kind = session.classes.MrSessionData
+        (found,) = kind.query().filter(kind.label.like("MR%"), kind.project == "PLAIN").all()
+        assert (found.label, found.project) == ("MR1", "PLAIN")
+        assert kind.query().filter(kind.label == "CT1").all() == []
+        subject = session.classes.SubjectData
+        assert [each.label for each in subject.query().filter(subject.label == "S1").all()] == ["S1"]
+
+
 def test_raw_verbs_of_pyxnat(imported: Server) -> None:
     from pyxnat import Interface
 

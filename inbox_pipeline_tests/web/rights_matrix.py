@@ -16,9 +16,11 @@ from typing import Any
 
 from inbox_pipeline.services import accounts, projects
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.web.xnat_manage import SETTINGS
 
 PASSWORD = "correct horse"
 PROJECT, SUBJECT, SESSION = "P1", "SUB1", "MR1"
+SEARCH = b"<bundle><root_element_name>xnat:subjectData</root_element_name></bundle>"
 SCRIPT = b'version "6.3"\n(0010,0010) := subject\n'
 ROLES = (
     "nobody",
@@ -90,6 +92,9 @@ class Stage:
             values["name"] = self.file
         if path.endswith("prearchive_code/{code}"):
             values["code"] = "4"
+        setting = path.rpartition("/")[0].rpartition("/")[2]
+        if setting in SETTINGS:
+            values["value"] = SETTINGS[setting]
         if "{alias}" in path:
             token = accounts.issue_token(self.site, _account(self.site, "member"))
             values |= {"alias": token["alias"], "secret": token["secret"]}
@@ -154,6 +159,8 @@ MATRIX: dict[str, Entry] = {
     "GET /xapi/schemas": Entry(LOGIN),
     "GET /xapi/schemas/{name}": Entry(LOGIN),
     "GET /data/search/elements": Entry(LOGIN),
+    "POST /data/search": asks(LOGIN, content=SEARCH),
+    "POST /REST/search": asks(LOGIN, content=SEARCH),
     "GET /data/services/tokens/issue": Entry(LOGIN),
     "GET /data/services/tokens/issue/user/{login}": Entry(MEMBERS_TOKEN),
     "GET /data/services/tokens/show": Entry(LOGIN),
@@ -267,6 +274,8 @@ for prefix in ("/data", "/data/archive", "/REST"):
         f"GET {prefix}/projects/{{project_id}}/files": Entry(READER),
         f"GET {prefix}/projects/{{project_id}}/prearchive_code": Entry(READER),
         f"PUT {prefix}/projects/{{project_id}}/prearchive_code/{{code}}": Entry(OWNER),
+        **{f"GET {prefix}/projects/{{project_id}}/{name}": Entry(READER) for name in SETTINGS},
+        **{f"PUT {prefix}/projects/{{project_id}}/{name}/{{value}}": Entry(OWNER) for name in SETTINGS},
         f"PUT {prefix}/projects/{{project_id}}/subjects/{{subject_id}}": Entry(EDITOR),
     }
     for place in _SUBJECTS:

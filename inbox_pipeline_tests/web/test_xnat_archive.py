@@ -322,11 +322,12 @@ def test_a_label_of_several_projects_needs_the_project(admin: Client, ada: Clien
 
 def test_searchable_types_and_their_fields(ada: Client, admin: Client) -> None:
     rows = {row["ELEMENT_NAME"]: row["COUNT"] for row in result(ada, "/data/search/elements?format=json")}
-    assert rows == {"xnat:mrSessionData": "1", "xnat:ctSessionData": "1"}
+    sessions = {"xnat:mrSessionData": "1", "xnat:ctSessionData": "1"}
+    assert rows == {"xnat:projectData": "1", "xnat:subjectData": "1", **sessions}
     assert {row["COUNT"] for row in result(admin, "/data/search/elements")} == {"1", "2"}
     assert "SUBJECT_ID" in column(ada, "/data/search/elements/xnat:mrSessionData", "FIELD_ID")
     assert ada("GET", "/data/search/elements/xnat:nosuch").status_code == 404
-    assert set(rows) < set(SESSION_KINDS)
+    assert set(sessions) < set(SESSION_KINDS)
 
 
 def test_prearchive_and_withdrawn_sessions_are_not_in_the_archive(site: Site, admin: Client) -> None:

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql import ColumnElement, Select
 
-from inbox_pipeline.store.catalog.schema import instances, memberships, projects, scans, sessions, subjects
+from inbox_pipeline.store.catalog.conditions import Condition, holds, like
+from inbox_pipeline.store.catalog.schema import instances, memberships, projects, scans, sessions, subjects, users
 
 Fields = Mapping[str, ColumnElement[Any]]
-_ESCAPE = "\\"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Wanted:
     """Which rows of a list are wanted.
 
     `patterns` are alternatives by field, compared without case, in which `*` and `%` stand for any text; `days` are the
-    first and the last date of sessions; `order` are fields, with `-` before those that descend.
+    first and the last date of sessions; `condition` is what else must hold; `order` are fields, with `-` before those
+    that descend.
     """
 
     patterns: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Wanted:
     order: Sequence[str] = ()
     limit: int | None = None
     offset: int = 0
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,21 @@ def find_sessions(
     return _named(connection, query, sessions.c.accession, sessions.c.label_key, name)
 
 
-def session_types(connection: Connection, reader: int | None) -> list[tuple[str, int]]:
-    """Return the types of archived sessions with the number of each, in order."""
+def session_types(connection: Connection, reader: int | None) -> dict[tuple[str, str], int]:
+    """Return how many archived sessions there are, by project and type."""
     seen = _sessions(reader, None, None).subquery()
-    query = sa.select(seen.c.xsi_type, sa.func.count()).group_by(seen.c.xsi_type).order_by(seen.c.xsi_type)
-    return [(xsi_type, int(n)) for xsi_type, n in connection.execute(query)]
+    query = sa.select(seen.c.project_id, seen.c.xsi_type, sa.func.count()).group_by(seen.c.project_id, seen.c.xsi_type)
+    return {(project_id, xsi_type): int(n) for project_id, xsi_type, n in connection.execute(query)}
+
+
+def owners_seen(connection: Connection, reader: int | None) -> dict[str, list[str]]:
+    """Return the logins of projects' owners, in order, by project."""
+    query = sa.select(memberships.c.project_id, users.c.login).join(users, users.c.id == memberships.c.user_id)
+    query = query.where(memberships.c.role == "owner", _readable(reader, memberships.c.project_id))
+    owners: dict[str, list[str]] = {}
+    for project_id, login in connection.execute(query.order_by(users.c.login)):
+        owners.setdefault(project_id, []).append(login)
+    return owners
 
 
 def _readable(reader: int | None, project_id: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -185,6 +197,8 @@ def _page(connection: Connection, query: Select[Any], fields: Fields, wanted: Wa
     query = query.where(*(_like(fields[name], patterns) for name, patterns in wanted.patterns.items()))
     if wanted.days is not None:
         query = query.where(fields["date"].between(*wanted.days))
+    if wanted.condition is not None:
+        query = query.where(holds(fields, wanted.condition))
     ordered = query.order_by(*(_ordering(fields, name) for name in wanted.order), *key)
     rows = connection.execute(ordered.limit(wanted.limit).offset(wanted.offset or None)).mappings().all()
     if wanted.limit is None and not wanted.offset:
@@ -199,11 +213,4 @@ def _ordering(fields: Fields, name: str) -> ColumnElement[Any]:
 
 
 def _like(column: ColumnElement[Any], patterns: Sequence[str]) -> ColumnElement[bool]:
-    text = sa.func.lower(sa.cast(column, sa.Text))
-    return sa.or_(sa.false(), *(text.like(sa.func.lower(_pattern(each)), escape=_ESCAPE) for each in patterns))
-
-
-def _pattern(pattern: str) -> str:
-    for sign in (_ESCAPE, "_"):
-        pattern = pattern.replace(sign, _ESCAPE + sign)
-    return pattern.replace("*", "%").replace("\0", "\ufffd")
+    return sa.or_(sa.false(), *(like(column, each) for each in patterns))
