@@ -106,12 +106,6 @@ def files(connection: Connection, session_id: int) -> Sequence[RowMapping]:
     return connection.execute(query).mappings().all()
 
 
-def scan_rows(connection: Connection, session_id: int) -> Sequence[RowMapping]:
-    """Return the scans of a session by label."""
-    query = sa.select(scans).where(scans.c.session_id == session_id).order_by(scans.c.label)
-    return connection.execute(query).mappings().all()
-
-
 def hand_over(connection: Connection, request_id: int, former_id: int, session_id: int) -> list[int]:
     """Let the requests that made a prearchive session have ended in an archived one; return their numbers.
 

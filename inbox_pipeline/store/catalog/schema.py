@@ -234,7 +234,7 @@ request_sessions = sa.Table(
     sa.Column("intent_timestamp", sa.String(32)),
     sa.Column("manifest_digest", sa.String(64)),
     sa.Column("intent_into", sa.BigInteger),
-    sa.Column("session_id", sa.ForeignKey("sessions.id")),
+    sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
 )
 """The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
 commit (`intent_*`; `intent_into` is the existing session that a commit gives a new generation), and where it ended."""

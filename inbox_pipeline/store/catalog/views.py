@@ -1,7 +1,8 @@
 """The archive as people browse it: projects, subjects, sessions, scans and files, a page at a time.
 
-Belongs here: reading archived rows with filters, order and page in SQL, and finding one by name. Does not belong here:
-prearchive and withdrawn sessions, which are not in the archive, and the columns of XNAT's lists (`web`).
+Belongs here: reading archived rows with filters, order and page in SQL, and finding one by name; the scans and files of
+any session. Does not belong here: which sessions are in the prearchive or withdrawn (`prearchive.py`,
+`withdrawals.py`), and the columns of XNAT's lists (`web`).
 
 `reader` is always the key of the user who asks, to whom only projects of which that user is a member are shown, or None
 for one who may read every project.
