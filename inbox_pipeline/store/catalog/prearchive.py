@@ -13,14 +13,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.store.catalog.requests import FINAL
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
+    HANDED_OVER,
     RESTORING,
     WITHDRAWING,
     WITHDRAWN,
     instances,
     ledger,
     request_sessions,
+    requests,
     scans,
     sessions,
 )
@@ -28,7 +31,7 @@ from inbox_pipeline.store.catalog.schema import (
 SOURCE = "prearchive"
 """`source` of the requests that archive a prearchive session."""
 
-_ELSEWHERE = ("ARCHIVED", WITHDRAWING, WITHDRAWN, RESTORING, DELETED)
+_ELSEWHERE = ("ARCHIVED", WITHDRAWING, WITHDRAWN, RESTORING, DELETED, HANDED_OVER)
 _WAITING = sessions.c.prearchive_timestamp.is_not(None) & sessions.c.state.not_in(_ELSEWHERE)
 _BECAME = (
     "disposition",
@@ -132,8 +135,20 @@ def hand_over(connection: Connection, request_id: int, former_id: int, session_i
     connection.execute(sa.update(sessions).where(mine).values(request_id=makers[0]))
     connection.execute(sa.delete(instances).where(instances.c.session_id == former_id))
     connection.execute(sa.delete(scans).where(scans.c.session_id == former_id))
-    connection.execute(sa.update(sessions).where(sessions.c.id == former_id).values(state=DELETED, state_before=None))
+    gone = {"state": HANDED_OVER, "state_before": None}
+    connection.execute(sa.update(sessions).where(sessions.c.id == former_id).values(gone))
     return makers
+
+
+def handed_over(connection: Connection) -> Sequence[RowMapping]:
+    """Return the sessions that wait for the trash though the request that archived them, `archived_by`, has ended."""
+    query = (
+        sa.select(sessions, requests.c.id.label("archived_by"))
+        .join_from(sessions, requests, requests.c.prearchive_session_id == sessions.c.id)
+        .where(sessions.c.state == HANDED_OVER, requests.c.status.in_(FINAL))
+        .order_by(sessions.c.id)
+    )
+    return connection.execute(query).mappings().all()
 
 
 def _instances(connection: Connection, session_id: int) -> Sequence[Any]:

@@ -307,6 +307,9 @@ subjects = sa.Table(
 WITHDRAWING, WITHDRAWN, RESTORING, DELETED = "WITHDRAWING", "WITHDRAWN", "RESTORING", "DELETED"
 """States of a session that an undo has taken back: on its way to the trash, there, on its way back, gone for good."""
 
+HANDED_OVER = "HANDED_OVER"
+"""State of a prearchive session whose files are an archived session's now; its folder has still to go to the trash."""
+
 sessions = sa.Table(
     "sessions",
     metadata,
