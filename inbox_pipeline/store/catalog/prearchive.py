@@ -27,6 +27,7 @@ from inbox_pipeline.store.catalog.schema import (
     scans,
     sessions,
 )
+from inbox_pipeline.store.texts import can_hold
 
 SOURCE = "prearchive"
 """`source` of the requests that archive a prearchive session."""
@@ -66,6 +67,8 @@ def waiting(connection: Connection, project_ids: Collection[str] | None = None) 
 
 def find(connection: Connection, project_id: str, timestamp: str, label: str) -> RowMapping | None:
     """Return the prearchive session at a place, or None."""
+    if not can_hold(timestamp, label):
+        return None
     here = (sessions.c.project_id == project_id) & (sessions.c.prearchive_timestamp == timestamp)
     query = sa.select(sessions).where(_WAITING, here, sessions.c.label_key == label.casefold())
     return connection.execute(query).mappings().one_or_none()

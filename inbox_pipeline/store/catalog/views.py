@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql import ColumnElement, Select
 
 from inbox_pipeline.store.catalog.schema import instances, memberships, projects, scans, sessions, subjects
+from inbox_pipeline.store.texts import can_hold
 
 Fields = Mapping[str, ColumnElement[Any]]
 _ESCAPE = "\\"
@@ -174,7 +175,7 @@ def _sessions(reader: int | None, project_id: str | None, subject_id: int | None
 def _named(
     connection: Connection, query: Select[Any], accession: ColumnElement[str], label_key: ColumnElement[str], name: str
 ) -> Sequence[RowMapping]:
-    if "\0" in name:
+    if not can_hold(name):
         return []
     key = name.casefold()
     found = connection.execute(query.where((sa.func.lower(accession) == key) | (label_key == key))).mappings().all()
