@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +33,15 @@ from inbox_pipeline_tests.services.filling import PASSWORD, Size, fill, project_
 LIMIT_MILLISECONDS = 300.0
 WARM_UP = 2
 PEOPLE = ("admin", "member")
+ADMINISTRATORS = ("page: audit",)
 LARGEST, USUAL = "INBOX_E00001", "INBOX_E00004"
 """Two sessions of the first project: the one with a twentieth of all instances, and one of the usual size."""
 
 BY_SCAN = "project,subject_label,xnat:mrscandata/id,xnat:mrscandata/type,xnat:mrscandata/series_description"
 
 
-@dataclass(frozen=True)
-class List:
-    """A list to ask for: its address and whether its answer is only a part of it."""
-
-    address: str
-    page: bool
-
-
-def lists(size: Size) -> dict[str, List]:
-    """Return the lists by name."""
+def lists(size: Size) -> dict[str, str]:
+    """Return the addresses of the lists by their names, which begin with `page: ` or `whole: `."""
     project = f"/data/projects/{project_id(0)}"
     scans, large = f"/data/experiments/{LARGEST}/scans", f"/data/experiments/{LARGEST}/scans/ALL/files"
     waiting = f"/data/prearchive/projects/{size.largest_waiting()}"
@@ -102,9 +94,8 @@ def lists(size: Size) -> dict[str, List]:
         "requests": "/api/v1/requests",
         "active requests": "/xapi/dicom/list/active",
     }
-    return {f"page: {name}": List(address, True) for name, address in pages.items()} | {
-        f"whole: {name}": List(address, False) for name, address in whole.items()
-    }
+    groups = {"page": pages, "whole": whole}
+    return {f"{kind}: {name}": address for kind, group in groups.items() for name, address in group.items()}
 
 
 @contextmanager
@@ -158,21 +149,21 @@ def analyze(engine: sa.Engine) -> None:
         connection.execute(sa.text("VACUUM ANALYZE"))
 
 
-def ask(url: str, person: str, rounds: int, wanted: Mapping[str, List]) -> dict[str, dict[str, float]]:
+def ask(url: str, person: str, rounds: int, wanted: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """Return what each list costs somebody who is logged in, in milliseconds."""
-    wanted = {"answer": List("/data/auth", True), **wanted}
+    wanted = {"answer": "/data/auth", **wanted}
     times: dict[str, list[float]] = {name: [] for name in wanted}
     answers: dict[str, httpx.Response] = {}
     with httpx.Client(base_url=url, timeout=60) as client:
         client.get("/data/JSESSION", auth=(person, PASSWORD)).raise_for_status()
         for _ in range(WARM_UP + rounds):
-            for name, each in wanted.items():
-                if each.address.startswith("/api/v1/audit") and person != "admin":
+            for name, address in wanted.items():
+                if name in ADMINISTRATORS and person != "admin":
                     continue
                 began = time.perf_counter()
-                answers[name] = client.get(each.address)
+                answers[name] = client.get(address)
                 times[name].append(1000 * (time.perf_counter() - began))
-                assert answers[name].status_code == 200, f"{each.address}: {answers[name].text[:300]}"
+                assert answers[name].status_code == 200, f"{address}: {answers[name].text[:300]}"
     floor = statistics.median(times["answer"][WARM_UP:])
     return {name: shown(times[name][WARM_UP:], answers[name], floor) for name in answers}
 
