@@ -3,7 +3,7 @@
 Belongs here: which run must end, and which request needs a new one. Does not belong here: leases themselves
 (`services/lease.py`, `services/queue.py`) and sensors.
 
-Six rules, each safe to apply twice and in any order:
+Seven rules, each safe to apply twice and in any order:
 
 1. A lease that ran out, or whose worker is dead, is given back; its run ends as failed.
 2. A run that nobody works on (seen without a lease for a while) is ended, so that it frees its place in the queue.
@@ -12,6 +12,7 @@ Six rules, each safe to apply twice and in any order:
 4. What a request that has ended left in staging is deleted.
 5. An undo or a restoration that was interrupted is finished.
 6. A nightly reading that died is ended.
+7. The former folder of a session that was archived from the prearchive goes to the trash, if that failed.
 """
 
 import datetime as dt
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from inbox_pipeline.pipeline.tags import ATTEMPT_TAG, FIXITY_JOB, JOB_NAME, REQUEST_TAG
-from inbox_pipeline.services import queue, undo
+from inbox_pipeline.services import queue, settling, undo
 from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.leftovers import remove_leftovers
@@ -60,7 +61,7 @@ class Reconciler:
         """Apply the rules and keep the reserves; return what was done in one line, "" for nothing."""
         keep_reserves(self.site)
         done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
-        done += [*self.finish_undoing(), *self.end_lost_readings()]
+        done += [*self.finish_undoing(), *self.end_lost_readings(), *self.settle_given_up()]
         return " ".join(done)
 
     def give_back_expired(self) -> list[str]:
@@ -123,6 +124,14 @@ class Reconciler:
         for run in lost:
             self._end(run, NO_WORKER)
         return [f"Run {run.run_id[:8]}: ended, as nobody works on it." for run in lost]
+
+    def settle_given_up(self) -> list[str]:
+        """Apply rule 7; what cannot be put away now is tried again at the next look."""
+        try:
+            settled = settling.settle_given_up(self.site)
+        except OSError as error:
+            return [f"Former prearchive folders cannot be put into the trash ({type(error).__name__})."]
+        return [f"Request {number}: the former prearchive folder was put into the trash." for number in settled]
 
     def _runs_of(self, waiting: queue.Waiting) -> Sequence[dg.DagsterRun]:
         tags = {REQUEST_TAG: str(waiting.request_id), ATTEMPT_TAG: str(waiting.attempt)}

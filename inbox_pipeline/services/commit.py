@@ -67,8 +67,6 @@ def commit_sessions(site: Site, lease: Lease, staging: Staging, check: Callable[
             if plan["intent_token"] is None:
                 check()
             _commit(site, lease, staging, plan, check)
-    with storing():
-        put_away(site, staging)
 
 
 def settle_intents(site: Site, lease: Lease, staging: Staging, *, finish: bool) -> None:
@@ -87,13 +85,13 @@ def settle_intents(site: Site, lease: Lease, staging: Staging, *, finish: bool) 
         else:
             with site.catalog.write() as connection:
                 requests.update_session(connection, lease.request_id, plan["number"], intent_token=None)
-    with storing():
-        put_away(site, staging)
 
 
 def _commit(site: Site, lease: Lease, staging: Staging, plan: RowMapping, check: Callable[[], None]) -> None:
     journal = recorded(plan)
     with storing():
+        if journal is None:
+            put_away(site, staging, plan["number"])
         intent = journal or _prepare(site, lease, staging, plan, check)
     if intent is None:
         _leave_out(site, lease.request_id, plan)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.store.texts import can_hold
 
 if TYPE_CHECKING:
     from inbox_pipeline.script import Script, ScriptError
@@ -54,7 +55,7 @@ def check_lookup(lookup: str) -> None:
 
 def _require_text(text: str) -> None:
     """Refuse what not every catalog can store: NUL, and lone surrogates."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not can_hold(text):
         raise refusal("script_not_text")
 
 

@@ -1,7 +1,8 @@
 """Archiving a prearchive session: the four steps of a run, for files that were anonymized when they were imported.
 
-Belongs here: what `scan`, `validate` and `anonymize` are for such a request, and what follows its commit. Does not
-belong here: the order of steps (`steps.py`), the commit (`commit.py`), who may ask for it (`prearchive.py`).
+Belongs here: what `scan`, `validate` and `anonymize` are for such a request, and what its commit changes. Does not
+belong here: the order of steps (`steps.py`), the commit (`commit.py`), what follows it (`settling.py`), who may ask for
+it (`prearchive.py`).
 
 Files go into the archive as they are, by a second name, unless the project's script is due (policy `none`, as in XNAT)
 or the session gets other labels than it was imported under: then the statements of its scripts that write labels are
@@ -10,7 +11,6 @@ run again. A failure leaves the session as it was.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -24,8 +24,6 @@ from inbox_pipeline.intake.reasons import disposition_of, ending
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.anonymize import browsed_by
-from inbox_pipeline.services.cleanup import clean_up
-from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.generation import Joining
 from inbox_pipeline.services.keyed_uids import PURPOSE
@@ -39,11 +37,9 @@ from inbox_pipeline.services.scripts import active_script, compiled, stored_scri
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.services.storage import storage_failed, storing
-from inbox_pipeline.store import trash
 from inbox_pipeline.store.archive import file_sha256
 from inbox_pipeline.store.catalog import leases, ledger, prearchive, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
-from inbox_pipeline.store.catalog.schema import DELETED
 from inbox_pipeline.store.filesystem import link_file
 from inbox_pipeline.store.fresh import FRESH
 from inbox_pipeline.store.inbox import Entry, Requested
@@ -388,35 +384,6 @@ def hand_over(connection: Connection, request: RowMapping, session: Mapping[str,
     if session is None:
         raise _stop("nothing_left")
     prearchive.hand_over(connection, request["id"], request["prearchive_session_id"], session["id"])
-
-
-def settle(site: Site, lease: Lease, check: Callable[[], None]) -> None:
-    """After the commit: what is left of the prearchive session goes to the trash, and the import learns of its end.
-
-    Its sources are cleaned up now, if it asked for that.
-
-    Raises:
-        Unavailable: `storage_failed`, `lock_busy`.
-        LeaseLost: another attempt has taken over.
-    """
-    with site.catalog.read() as connection:
-        request = requests.get(connection, lease.request_id)
-        former = prearchive.get(connection, request["prearchive_session_id"]) if request else None
-    if former is None or former["state"] != DELETED:
-        return
-    with storing():
-        _put_away(site, former)
-    state = clean_up(site, lease, check, of=former["request_id"])
-    with site.catalog.write() as connection:
-        maker = requests.get(connection, former["request_id"])
-        if maker is not None and maker["status"] in requests.FINAL and maker["before_undo"] is None:
-            end_request(connection, maker["id"], None, state)
-
-
-def _put_away(site: Site, former: RowMapping) -> None:
-    folder = site.settings.prearchive_path / former["path"]
-    if folder.exists():
-        trash.put(folder, site.settings.trash_path, f"reviewed-{former['id']}", dt.datetime.now(dt.UTC))
 
 
 def _stop(code: str) -> Rejected:

@@ -316,15 +316,3 @@ def told(found: RowMapping) -> str:
         return ""
     reason = in_prearchive(found["reason"])
     return f"{reason.sentence} {reason.hint}"
-
-
-def scans(site: Site, found: RowMapping) -> list[RowMapping]:
-    """Return the scans of a prearchive session."""
-    with site.catalog.read() as connection:
-        return list(prearchive.scan_rows(connection, found["id"]))
-
-
-def files(site: Site, found: RowMapping, scan_label: str) -> list[RowMapping]:
-    """Return the files of a scan of a prearchive session, with `path`, `uid`, `md5` and `size` in bytes."""
-    with site.catalog.read() as connection:
-        return [row for row in prearchive.files(connection, found["id"]) if row["scan"] == scan_label]

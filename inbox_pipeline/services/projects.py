@@ -211,7 +211,7 @@ def _check_sweep(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 def _user(connection: Connection, login: str) -> int:
-    user = None if "\0" in login else store.user_id(connection, login)
+    user = store.user_id(connection, login)
     if user is None:
         raise refusal("user_not_found")
     return user

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,11 @@ from inbox_pipeline.store import inbox
 from inbox_pipeline.store.catalog import commits, leases, ledger, merges, projects, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
+from inbox_pipeline.store.catalog.ledger import Tally
 from inbox_pipeline.store.inbox_archive import InboxArchive
+
+LIST_BATCH = 500
+"""So many requests are asked about at once."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +100,22 @@ def request_json(site: Site, request_id: int, account: Account) -> dict[str, Any
         Rejected: `request_not_found`, also for a request of somebody else in a project that one does not own.
     """
     with site.catalog.read() as connection:
-        row = _visible(connection, request_id, account)
-        return _as_json(connection, row, look(site, connection))
+        return _as_json(site, connection, [_visible(connection, request_id, account)])[0]
 
 
-def list_requests(site: Site, account: Account, *, active: bool) -> list[dict[str, Any]]:
-    """Return the Request JSON of every request that the user may see; active ones have not ended."""
+def list_requests(
+    site: Site, account: Account, *, active: bool, before: int | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the Request JSON of every request that the user may see, newest first.
+
+    Args:
+        active: only those that have not ended.
+        before: only those with a smaller number: the last one of the page that was read before.
+        limit: how many at most.
+    """
     with site.catalog.read() as connection:
-        rows = requests.listing(connection, None if account.admin else account.id, active)
-        surroundings = look(site, connection)
-        return [_as_json(connection, row, surroundings) for row in rows]
+        rows = requests.listing(connection, None if account.admin else account.id, active, before, limit)
+        return _as_json(site, connection, rows)
 
 
 def ledger_rows(site: Site, request_id: int, account: Account) -> Iterator[dict[str, Any]]:
@@ -325,11 +336,25 @@ def _visible(connection: Connection, request_id: int, account: Account) -> RowMa
     return row
 
 
-def _as_json(connection: Connection, row: RowMapping, surroundings: Surroundings) -> dict[str, Any]:
-    request_id = row["id"]
-    phase, reason = _standing(connection, row, surroundings)
+def _as_json(site: Site, connection: Connection, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
+    surroundings = look(site, connection)
+    found = []
+    for start in range(0, len(rows), LIST_BATCH):
+        some = rows[start : start + LIST_BATCH]
+        ids = [row["id"] for row in some]
+        tallies, plans = ledger.tallies(connection, ids), requests.plans_of(connection, ids)
+        for row in some:
+            standing = _standing(connection, row, surroundings)
+            found.append(_request_json(row, standing, tallies[row["id"]], plans[row["id"]]))
+    return found
+
+
+def _request_json(
+    row: RowMapping, standing: tuple[str, str | None], tallies: Sequence[Tally], plans: Sequence[RowMapping]
+) -> dict[str, Any]:
+    phase, reason = standing
     xnat = {
-        "id": request_id,
+        "id": row["id"],
         "enabled": True,
         "created": _milliseconds(row["created_at"]),
         "timestamp": _milliseconds(row["updated_at"]),
@@ -346,8 +371,8 @@ def _as_json(connection: Connection, row: RowMapping, surroundings: Surroundings
         "verdict": row["verdict"],
         "phase": phase,
         "reason": reason,
-        "files": _files(ledger.counts(connection, request_id)),
-        "sessions": _sessions(connection, row),
+        "files": _files(tallies),
+        "sessions": _sessions(row, tallies, plans),
         "bytes": row["bytes"],
         "attempt": row["attempt"],
         "dagster_run_id": row["dagster_run_id"],
@@ -364,18 +389,20 @@ def _standing(connection: Connection, row: RowMapping, surroundings: Surrounding
     return (phase_of(hindrance.code), hindrance.code) if hindrance else (row["phase"], row["reason"])
 
 
-def _files(counts: dict[tuple[str, str], int]) -> dict[str, Any]:
-    by_disposition: dict[str, int] = {}
-    by_reason: dict[str, int] = {}
-    for (disposition, reason), n in sorted(counts.items()):
-        by_disposition[disposition] = by_disposition.get(disposition, 0) + n
-        by_reason[reason] = by_reason.get(reason, 0) + n
-    return {"found": sum(counts.values()), "by_disposition": by_disposition, "by_reason": by_reason}
+def _files(tallies: Sequence[Tally]) -> dict[str, Any]:
+    by_disposition: Counter[str] = Counter()
+    by_reason: Counter[str] = Counter()
+    for tally in sorted(tallies, key=lambda each: (each.disposition, each.reason)):
+        by_disposition[tally.disposition] += tally.files
+        by_reason[tally.reason] += tally.files
+    return {"found": by_disposition.total(), "by_disposition": dict(by_disposition), "by_reason": dict(by_reason)}
 
 
-def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
+def _sessions(row: RowMapping, tallies: Sequence[Tally], plans: Sequence[RowMapping]) -> list[dict[str, Any]]:
     """Return the request's sessions; one that has not appeared is RECEIVING while the request runs, then ERROR."""
-    files = ledger.session_counts(connection, row["id"])
+    files: Counter[int | None] = Counter()
+    for tally in tallies:
+        files[tally.session_number] += tally.files if tally.disposition in ledger.COMMITTED else 0
     absent = "ERROR" if row["status"] in requests.FINAL else "RECEIVING"
     return [
         {
@@ -384,11 +411,11 @@ def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
             "session": session["session_label"],
             "uri": session_uri(session),
             "state": _state(session, absent),
-            "files": files.get(session["number"], 0),
+            "files": files[session["number"]],
             "reason": session["reason"],
             "findings": session["findings"],
         }
-        for session in requests.planned_sessions(connection, row["id"])
+        for session in plans
         if session["state"] != "EMPTY"
     ]
 

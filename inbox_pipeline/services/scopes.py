@@ -22,7 +22,7 @@ def existing_project(connection: Connection, project_id: str) -> RowMapping:
     Raises:
         Rejected: `project_not_found`.
     """
-    row = None if "\0" in project_id else get_project(connection, project_id)
+    row = get_project(connection, project_id)
     if row is None:
         raise refusal("project_not_found")
     return row
@@ -31,7 +31,7 @@ def existing_project(connection: Connection, project_id: str) -> RowMapping:
 def project_exists(site: Site, project_id: str) -> bool:
     """Return whether there is a project of that ID, matched without case."""
     with site.catalog.read() as connection:
-        return "\0" not in project_id and get_project(connection, project_id) is not None
+        return get_project(connection, project_id) is not None
 
 
 def known_project_id(site: Site, project_id: str) -> str:

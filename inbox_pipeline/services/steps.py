@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,10 @@ from inbox_pipeline.services.guards import recorded, require
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
 from inbox_pipeline.services.scan import scan
+from inbox_pipeline.services.settling import settle
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import storing
+from inbox_pipeline.services.trash import put_away
 from inbox_pipeline.services.validate import validate
 from inbox_pipeline.store.catalog import leases, ledger, projects, requests
 from inbox_pipeline.store.catalog.leases import Lease
@@ -208,8 +211,7 @@ def _archive(site: Site, keeper: Keeper, staging: Staging) -> str:
 
 def _ended_well(site: Site, keeper: Keeper, staging: Staging, cleanup: str) -> str:
     """Empty staging, and give the request its verdict, whose sentence is returned."""
-    with storing():
-        staging.remove()
+    _empty(site, staging)
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=len(STEPS)):
             raise lost(keeper.lease.request_id)
@@ -247,7 +249,7 @@ def _anonymize_review(site: Site, keeper: Keeper, staging: Staging) -> str:
 def _archive_review(site: Site, keeper: Keeper, staging: Staging) -> str:
     commit_sessions(site, keeper.lease, staging, keeper.check)
     _note(site, keeper, status="Processed", phase="cleanup")
-    from_prearchive.settle(site, keeper.lease, _lease_only(keeper))
+    settle(site, keeper.lease, _lease_only(keeper))
     return _ended_well(site, keeper, staging, "off")
 
 
@@ -291,12 +293,22 @@ def _stop(site: Site, keeper: Keeper, code: str, fields: dict[str, Any]) -> None
     with site.catalog.read() as connection:
         row = requests.get(connection, keeper.lease.request_id)
     if row is not None and is_review(row):
-        from_prearchive.settle(site, keeper.lease, _lease_only(keeper))
+        settle(site, keeper.lease, _lease_only(keeper))
     with site.catalog.write() as connection:
         if not leases.update_held(connection, keeper.lease, steps_done=0):
             raise lost(keeper.lease.request_id)
         end_request(connection, keeper.lease.request_id, (code, fields))
-    staging.remove()
+    _empty(site, staging)
+
+
+def _empty(site: Site, staging: Staging) -> None:
+    """Move the generations that were replaced to the trash, and delete what else is in staging.
+
+    What cannot go now does not keep a request from its end; the reconcile sensor tries again and says so.
+    """
+    with suppress(OSError):
+        put_away(site, staging)
+        staging.remove()
 
 
 def _ended(site: Site, keeper: Keeper, error: Rejected) -> Rejected:

@@ -18,14 +18,15 @@ from inbox_pipeline.store.staging import Staging
 KEPT = dt.timedelta(days=30)
 
 
-def put_away(site: Site, staging: Staging) -> None:
-    """Move the generations that a request has replaced out of its staging folder.
+def put_away(site: Site, staging: Staging, only: int | None = None) -> None:
+    """Move the generations that a request has replaced out of its staging folder; with `only`, that session's.
 
     Raises:
         OSError: the trash cannot be written.
     """
     for number, folder in staging.formers().items():
-        trash.put(folder, site.settings.trash_path, f"{staging.request_id}-{number}", dt.datetime.now(dt.UTC))
+        if only in (None, number):
+            trash.put(folder, site.settings.trash_path, f"{staging.request_id}-{number}", dt.datetime.now(dt.UTC))
 
 
 def empty_trash(site: Site, now: dt.datetime) -> int:

@@ -15,11 +15,11 @@ from inbox_pipeline.services.projects import show_project
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import place_of
 from inbox_pipeline.store.archive import file_sha256, manifest_digest, scan_catalog_name
-from inbox_pipeline.store.catalog import holdings
-from inbox_pipeline.store.catalog.schema import RESTORING, WITHDRAWING, WITHDRAWN
+from inbox_pipeline.store.catalog import holdings, prearchive
+from inbox_pipeline.store.catalog.schema import HANDED_OVER, RESTORING, WITHDRAWING, WITHDRAWN
 
 ARCHIVED = "ARCHIVED"
-MOVING = (WITHDRAWING, RESTORING)
+MOVING = (WITHDRAWING, RESTORING, HANDED_OVER)
 SESSION_DEPTH = 3
 """Both trees keep a session's folder three levels down: project, arc or timestamp folder, session."""
 
@@ -30,6 +30,7 @@ KINDS = {
     "file_unreadable": "it cannot be read",
     "file_unknown": "the catalog does not know this file",
     "session_unknown": "the catalog does not know this folder",
+    "session_left": "its session is in the archive; this folder could not be put into the trash yet",
     "catalog_xml_changed": "a scan's catalog XML is not the one that was written",
 }
 """What a difference can be."""
@@ -58,7 +59,7 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
     """Compare the archive and prearchive with the catalog, of one project or of all (None); nothing is changed.
 
     Withdrawn sessions are compared where they lie in the trash. Sessions that are being committed meanwhile, given a
-    new generation, withdrawn or restored are left out.
+    new generation, withdrawn or restored, or taken over from the prearchive are left out.
 
     Raises:
         Rejected: `project_not_found`.
@@ -69,7 +70,9 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
     with site.catalog.read() as connection:
         coming = holdings.coming_targets(connection)
         known = holdings.kept_sessions(connection, project)
+        left = seen["prearchive"] & {session["path"] for session in prearchive.handed_over(connection)}
     result = Verification()
+    result.differences += [Difference("session_left", "prearchive", path) for path in sorted(left)]
     for session in known:
         for paths in seen.values():
             paths -= {session["path"], place_of(session)}

@@ -124,6 +124,7 @@ def _invalid(problem: dict[str, Any]) -> Rejected:
     """Name the member that does not fit, when it is one that we know; never its value."""
     names = [str(part) for part in problem["loc"][1:2]]
     known = {"path", "project", "subject", "session", "format", "active", "text", "lookup", "version"}
+    known |= {"limit", "before"}
     return refusal("parameter_invalid", name=names[0]) if names and names[0] in known else refusal("request_malformed")
 
 

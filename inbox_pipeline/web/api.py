@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path
+from fastapi import Query as QueryParameter
 from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 
@@ -117,6 +118,8 @@ class ScriptOrder(BaseModel):
 
 
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Before = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
+Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
 
 
 @router.post("/requests", status_code=201, response_model=None)
@@ -129,9 +132,15 @@ def file_request(parameters: Parameters, account: Known, site: Served) -> Respon
 
 
 @router.get("/requests", response_model=None)
-def list_requests(account: Known, site: Served, active: bool = False) -> Response:
-    """List your requests and your projects', or everybody's as administrator; `active=true` leaves out the ended."""
-    return json_answer({"requests": requests.list_requests(site, account, active=active)})
+def list_requests(
+    account: Known, site: Served, active: bool = False, before: Before = None, limit: Limit = None
+) -> Response:
+    """List your requests and your projects', or everybody's as administrator; `active=true` leaves out the ended.
+
+    Newest first; with `limit`, `next` is the `before` of the next page, null after the last.
+    """
+    found = requests.list_requests(site, account, active=active, before=before, limit=limit)
+    return json_answer({"requests": found, "next": found[-1]["id"] if found and len(found) == limit else None})
 
 
 @router.get("/requests/{request_id}", response_model=None)

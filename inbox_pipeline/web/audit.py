@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from inbox_pipeline.services.audit import MOST_LINES, Wanted, read_audit
 from inbox_pipeline.web.answers import json_answer
-from inbox_pipeline.web.api import PROBLEM_ANSWER
+from inbox_pipeline.web.api import PROBLEM_ANSWER, Before
 from inbox_pipeline.web.identity import Served
 from inbox_pipeline.web.rights import Administrator
 
@@ -36,7 +36,6 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
 
 Word = Annotated[str | None, QueryParameter(max_length=255, pattern="^[^\\x00]*$")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Id = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_LINES)]
 
 
@@ -49,7 +48,7 @@ def audit(
     object: Word = None,
     since: Moment | None = None,
     until: Moment | None = None,
-    before: Id = None,
+    before: Before = None,
     limit: Limit = 100,
 ) -> Response:
     """List who did what, newest first; `next` is the `before` of the next page, null after the last."""

@@ -294,19 +294,17 @@ def by_scan(query: Pairs) -> bool:
 
 def _row(kind: Kind, headers: Mapping[str, str], row: Row) -> Cells:
     cells = kind.cells(row)
-    return {
-        header: _scan_cell(row, name) if _SCAN_PATH.match(name) else cells.get(name) for header, name in headers.items()
-    }
+    if kind is EXPERIMENTS and "scan_id" in row:
+        cells |= _by_path(row)
+    return {header: cells.get(header if _SCAN_PATH.match(name) else name) for header, name in headers.items()}
 
 
-def _scan_cell(row: Row, path: str) -> Any:
-    """Return what a path into the schema leads to in the scan of a row; nothing for a scan of another type."""
-    element, _, name = path.lower().partition("/")
-    if element not in (ANY_SCAN, str(row["scan_xsi_type"]).lower()):
-        return None
+def _by_path(row: Row) -> Cells:
+    """Return what paths into the schema, in lower case, lead to in the scan of a row; paths of other types are none."""
     scan = {key.removeprefix("scan_"): value for key, value in row.items() if key.startswith("scan_")}
     cells = scan_cells(scan, row["accession"])
-    return next((value for key, value in cells.items() if key.lower() == name), None)
+    elements = (ANY_SCAN, str(scan["xsi_type"]).lower())
+    return {f"{element}/{name.lower()}": value for element in elements for name, value in cells.items()}
 
 
 def _headers(kind: Kind, asked: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -54,13 +54,13 @@ def import_session(request: Request, account: Known, site: Served, given: Given)
 @router.get("/xapi/dicom/list/active")
 def active_requests(account: Known, site: Served) -> Response:
     """List the requests that are neither Completed nor Failed: one's own and those of one's projects, or all."""
-    return json_answer(requests.list_requests(site, account, active=True))
+    return json_answer(requests.list_requests(site, account, active=True)[::-1])
 
 
 @router.get("/xapi/dicom/list/all")
 def all_requests(account: Known, site: Served) -> Response:
     """List all requests: one's own and those of projects that one owns, or everybody's for an administrator."""
-    return json_answer(requests.list_requests(site, account, active=False))
+    return json_answer(requests.list_requests(site, account, active=False)[::-1])
 
 
 @router.get("/xapi/dicom/{request_id}")

@@ -16,10 +16,11 @@ from starlette.responses import FileResponse, Response
 
 from inbox_pipeline.intake.prearchive import READY
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.services import prearchive
+from inbox_pipeline.services import browse, prearchive
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.prearchive import Place
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline.web.answers import text
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Given, Query, last
@@ -147,7 +148,7 @@ _ACTIONS: Mapping[str, Callable[[Site, Account, Place], RowMapping]] = {
 def list_scans(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List a session's scans."""
     found = prearchive.session(site, account, place)
-    rows = [_scan_row(place, scan) for scan in prearchive.scans(site, found)]
+    rows = [_scan_row(place, scan) for scan in browse.list_scans(site, found, Wanted()).rows]
     return table_answer(request, query, Table("scans", SCAN_COLUMNS, rows, len(rows)))
 
 
@@ -165,7 +166,7 @@ def _scan_row(place: Place, scan: RowMapping) -> Row:
 def list_resources(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the resources of all scans of a session."""
     found = prearchive.session(site, account, place)
-    rows = [_resource_row(place, scan) for scan in prearchive.scans(site, found)]
+    rows = [_resource_row(place, scan) for scan in browse.list_scans(site, found, Wanted()).rows]
     return table_answer(request, query, Table("resources", RESOURCE_COLUMNS, rows, len(rows)))
 
 
@@ -174,17 +175,9 @@ def list_scan_resources(
     place: At, scan_label: str, request: Request, account: Known, site: Served, query: Query
 ) -> Response:
     """List the resources of a scan: its DICOM files."""
-    scan = _scan(site, account, place, scan_label)
+    scan = browse.find_scan(site, prearchive.session(site, account, place), scan_label)
     rows = [_resource_row(place, scan)]
     return table_answer(request, query, Table("resources", RESOURCE_COLUMNS, rows, 1))
-
-
-def _scan(site: Site, account: Account, place: Place, scan_label: str) -> RowMapping:
-    found = prearchive.session(site, account, place)
-    scan = next((each for each in prearchive.scans(site, found) if each["label"] == scan_label), None)
-    if scan is None:
-        raise refusal("not_found")
-    return scan
 
 
 def _resource_row(place: Place, scan: RowMapping) -> Row:
@@ -205,7 +198,8 @@ def list_files(
     place: At, scan_label: str, resource: str, request: Request, account: Known, site: Served, query: Query
 ) -> Response:
     """List the files of a scan."""
-    rows = [_file_row(place, scan_label, row) for row in _files(site, account, place, scan_label, resource)]
+    found = prearchive.session(site, account, place)
+    rows = [_file_row(place, scan_label, row) for row in _files(site, found, scan_label, resource)]
     return table_answer(request, query, Table("files", FILE_COLUMNS, rows, len(rows)))
 
 
@@ -213,18 +207,18 @@ def list_files(
 def get_file(place: At, scan_label: str, resource: str, name: str, account: Known, site: Served) -> Response:
     """Answer a file's bytes."""
     found = prearchive.session(site, account, place)
-    for row in _files(site, account, place, scan_label, resource):
+    for row in _files(site, found, scan_label, resource):
         if _name(row) == name:
             path = site.settings.prearchive_path / found["path"] / row["path"]
             return FileResponse(path, media_type="application/dicom", filename=name)
     raise refusal("not_found")
 
 
-def _files(site: Site, account: Account, place: Place, scan_label: str, resource: str) -> list[RowMapping]:
-    _scan(site, account, place, scan_label)
+def _files(site: Site, found: RowMapping, scan_label: str, resource: str) -> Sequence[RowMapping]:
+    scan = browse.find_scan(site, found, scan_label)
     if resource.upper() != RESOURCE:
         raise refusal("not_found")
-    return prearchive.files(site, prearchive.session(site, account, place), scan_label)
+    return browse.list_files(site, found, [scan], Wanted()).rows
 
 
 def _name(row: RowMapping) -> str:
@@ -234,7 +228,7 @@ def _name(row: RowMapping) -> str:
 def _file_row(place: Place, scan_label: str, row: RowMapping) -> Row:
     resource = f"/data{place.uri}/scans/{scan_label}/resources/{RESOURCE}"
     told: dict[str, Any] = {"file_tags": "", "file_format": RESOURCE, "file_content": "RAW", "cat_ID": scan_label}
-    named = {"Name": _name(row), "Size": row["size"], "URI": f"{resource}/files/{_name(row)}", "collection": RESOURCE}
+    named = {"Name": _name(row), "Size": row["bytes"], "URI": f"{resource}/files/{_name(row)}", "collection": RESOURCE}
     return named | told | {"digest": row["md5"]}
 
 

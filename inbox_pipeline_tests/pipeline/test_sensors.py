@@ -16,10 +16,11 @@ from inbox_pipeline.pipeline.jobs import import_request
 from inbox_pipeline.pipeline.reconcile import STARTED_GRACE_SECONDS, STARTING_GRACE_SECONDS, Reconciler
 from inbox_pipeline.pipeline.resources import SiteResource
 from inbox_pipeline.pipeline.tags import launch_tags, run_config
-from inbox_pipeline.services import queue, requests
+from inbox_pipeline.services import prearchive, projects, queue, requests
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.health import readiness
 from inbox_pipeline.services.lease import hold
+from inbox_pipeline.services.prearchive import Place, Wish
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.schema import requests as rows
 from inbox_pipeline_tests.data_for_tests import session_folder
@@ -217,3 +218,22 @@ def test_an_unexpected_fault_of_a_tick_leaves_only_its_kind_and_place(
         schedules.sweeps(context)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_a_former_prearchive_folder_goes_to_the_trash_as_soon_as_that_takes_it(
+    site: Site, admin: Account, request_id: int, instance: dg.DagsterInstance, execute: Execute
+) -> None:
+    projects.set_project(site, "admin", "P", prearchive_code=0)
+    assert execute(request_id).success
+    (waiting,) = prearchive.sessions(site, admin)
+    site.settings.trash_path.rmdir()
+    site.settings.trash_path.write_text("a file where the trash should be")
+    archiving = prearchive.archive(site, admin, Place.of(waiting), Wish())
+    assert execute(archiving).success
+    reconciler = Reconciler(site, instance, {})
+    assert reconciler.run() == "Former prearchive folders cannot be put into the trash (NotADirectoryError)."
+    site.settings.trash_path.unlink()
+    site.settings.trash_path.mkdir()
+    assert reconciler.run() == f"Request {archiving}: the former prearchive folder was put into the trash."
+    assert not (site.settings.prearchive_path / waiting["path"]).exists()
+    assert reconciler.run() == ""

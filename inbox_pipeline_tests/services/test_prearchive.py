@@ -12,7 +12,10 @@ import sqlalchemy as sa
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.services import prearchive, projects, requests, scripts, steps, undo
 from inbox_pipeline.services.accounts import Account, create_user
+from inbox_pipeline.services.ending import end_request
+from inbox_pipeline.services.leftovers import remove_leftovers
 from inbox_pipeline.services.prearchive import Place, Wish
+from inbox_pipeline.services.settling import settle_given_up
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.store.catalog.schema import audit, session_locks
@@ -301,3 +304,57 @@ def test_a_crash_before_any_effect_ends_in_the_same_archive(site: Site, admin: A
         assert requests.request_json(site, request_id, admin)["outcome"] == "complete"
         assert_sound(site)
     assert crash_at > 15
+
+
+def test_a_trash_that_cannot_be_written_keeps_no_session_from_the_archive(
+    site: Site, admin: Account, manual: Path
+) -> None:
+    before = imported(site, admin, session_folder(manual / "visit"), cleanupAfterImport="true")
+    site.settings.trash_path.rmdir()
+    site.settings.trash_path.write_text("a file where the trash should be")
+    answer = archived(site, admin, place_of(before))
+    assert (answer["status"], answer["outcome"]) == ("Completed", "complete")
+    after = requests.request_json(site, before["id"], admin)
+    assert (after["cleanup"], after["sessions"][0]["state"]) == ("done", "ARCHIVED")
+    assert [(found.kind, found.tree) for found in verify(site).differences] == [("session_left", "prearchive")]
+    assert prearchive.sessions(site, admin) == []
+    with pytest.raises(OSError):
+        settle_given_up(site)
+    site.settings.trash_path.unlink()
+    site.settings.trash_path.mkdir()
+    assert settle_given_up(site) == [answer["id"]]
+    assert len(list(site.settings.trash_path.rglob("*.dcm"))) == 3
+    assert requests.request_json(site, before["id"], admin)["cleanup"] == "done"
+    assert_sound(site)
+
+
+def test_archiving_that_was_given_up_after_its_commit_is_settled_later(
+    site: Site, admin: Account, manual: Path
+) -> None:
+    """Whatever the run that has archived the session had done before it died, and the trash is away meanwhile."""
+    number = crash_at = settled = 0
+    while True:
+        number += 1
+        folder = session_folder(manual / f"visit{number}", study=number, PatientID=f"P{number}")
+        before = imported(site, admin, folder, cleanupAfterImport="true")
+        request_id = prearchive.archive(site, admin, place_of(before), Wish())
+        try:
+            attempt(site, request_id, "first", crash_at, since="archive")
+        except Crash:
+            crash_at += 1
+        else:
+            break
+        if requests.request_json(site, before["id"], admin)["sessions"][0]["state"] != "ARCHIVED":
+            assert bury(site, request_id) == "queued"
+            attempt(site, request_id, "second", None)
+            continue
+        with site.catalog.write() as connection:
+            end_request(connection, request_id, ("worker_died", {"count": 3}))
+        remove_leftovers(site)
+        settle_given_up(site)
+        assert settle_given_up(site) == []
+        after = requests.request_json(site, before["id"], admin)
+        assert (after["outcome"], after["cleanup"] in ("done", "partial")) == ("complete", True)
+        assert_sound(site)
+        settled += 1
+    assert settled > 5

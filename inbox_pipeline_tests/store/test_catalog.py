@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +17,7 @@ from benchmarks.sqlite_writers import measure
 from inbox_pipeline.errors import Rejected, Unavailable
 from inbox_pipeline.services.site import Site, init_site, open_site
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store.catalog import leases, requests
+from inbox_pipeline.store.catalog import holdings, leases, ledger, merges, prearchive, requests, withdrawals
 from inbox_pipeline.store.catalog.engine import Catalog
 from inbox_pipeline.store.catalog.schema import metadata
 from inbox_pipeline.store.catalog.schema import site as site_table
@@ -25,6 +27,30 @@ def test_the_migrations_make_the_tables_that_the_code_expects(site: Site) -> Non
     with site.catalog.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        holdings.coming_targets,
+        lambda connection: prearchive.plans(connection, 1),
+        lambda connection: merges.origins(connection, 1),
+        lambda connection: withdrawals.is_shared(connection, {"id": 1, "request_id": 1}),
+        lambda connection: ledger.tallies(connection, [1, 2]),
+        lambda connection: requests.plans_of(connection, [1, 2]),
+    ],
+)
+def test_what_is_asked_of_every_session_reads_no_table_to_its_end(
+    site: Site, ask: Callable[[sa.Connection], object]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    with site.catalog.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        ask(connection)
+        ((statement, parameters),) = asked
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert any("SEARCH request_sessions" in row.detail or "SEARCH ledger" in row.detail for row in plan)
+    assert [row.detail for row in plan if row.detail.startswith("SCAN")] == []
 
 
 def test_an_error_in_a_writing_transaction_takes_everything_back(site: Site) -> None:

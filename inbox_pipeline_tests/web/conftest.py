@@ -14,7 +14,7 @@ import pytest
 
 from inbox_pipeline.services import accounts, projects
 from inbox_pipeline.services.site import Site, init_site
-from inbox_pipeline.settings import read_settings
+from inbox_pipeline.settings import Settings, read_settings
 from inbox_pipeline.web.app import create_app
 from inbox_pipeline_tests.server_for_tests import web_process
 
@@ -43,7 +43,12 @@ class Client:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = init_site(read_settings({}, home=tmp_path_factory.mktemp("site") / "home"))
+    yield from people_and_projects(read_settings({}, home=tmp_path_factory.mktemp("site") / "home"))
+
+
+def people_and_projects(settings: Settings) -> Iterator[Site]:
+    """Make a site with an administrator, two users and a project of each, and close it in the end."""
+    made = init_site(settings)
     accounts.create_user(made, "system", "admin", PASSWORD, admin=True)
     for login in ("ada", "bob"):
         accounts.create_user(made, "admin", login, PASSWORD)

@@ -18,6 +18,7 @@ from inbox_pipeline_tests.web.rights_matrix import MATRIX, OK, PASSWORD, PROJECT
 
 HOSTILE = ("%00", "%FF", "..%2F..%2Fetc", "%F0%9F%98%80", "0" * 3000, "'%22%3C%25s")
 KINDS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain")
+NAMES = ("project", "PROJECT_ID", "subject", "session", "label", "tag", "xsiType", "columns", "sortBy", "ID", "actor")
 HIDDEN = [route for route, entry in MATRIX.items() if "{project_id}" in route and entry.rule[1] == 404]
 
 
@@ -94,3 +95,8 @@ def test_nothing_that_is_sent_is_a_fault_of_ours(app: Any, stage: Stage, route: 
         body = {"content": b"\x00\xff{[&=;", "headers": {"Content-Type": kind}} if method != "GET" else {}
         status = client(method, f"{stage.fill(path)}?format=%00&path=%FF&limit=%F0", **body).status_code
         assert status < 500 or status in also, kind
+    for value in ("%00", "%FF"):
+        source = f"src=/prearchive/projects/{PROJECT}/{value}/{value}&import-handler=inbox&path=/{value}"
+        query = "&".join([source, *(f"{name}={value}" for name in NAMES)])
+        status = client(method, f"{stage.fill(path)}?{query}").status_code
+        assert status < 500 or status in also, query

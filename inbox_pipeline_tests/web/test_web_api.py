@@ -82,11 +82,29 @@ def test_a_body_of_any_size_is_refused_before_it_fills_the_memory(stranger: Any)
 def test_lists_are_scoped_and_active_leaves_out_the_ended(ada: Any, bob: Any, site: Site, folder: Path) -> None:
     number = _file(ada, folder)
     assert number in [item["id"] for item in ada("GET", f"{URL}?active=true").json()["requests"]]
-    assert bob("GET", URL).json() == {"requests": []}
+    assert bob("GET", URL).json() == {"requests": [], "next": None}
     _run(site, number)
     assert number not in [item["id"] for item in ada("GET", f"{URL}?active=true").json()["requests"]]
     assert number in [item["id"] for item in ada("GET", URL).json()["requests"]]
-    assert ada("GET", f"{URL}?active=Mueller").json()["code"] == "parameter_invalid"
+    for query in ("active=Mueller", "limit=0", "limit=1001", "before=x", "before=99999999999999999999"):
+        assert ada("GET", f"{URL}?{query}").json()["code"] == "parameter_invalid"
+
+
+def test_pages_of_requests_laid_together_are_the_list_newest_first(ada: Any, site: Site, folder: Path) -> None:
+    for name in ("one", "two", "three"):
+        (folder / name).mkdir()
+        (folder / name / "readme.txt").write_text("not DICOM")
+        _file(ada, folder / name)
+    whole = ada("GET", URL).json()
+    numbers = [item["id"] for item in whole["requests"]]
+    assert len(numbers) >= 3 and numbers == sorted(numbers, reverse=True) and whole["next"] is None
+    pages, address = [], f"{URL}?limit=2"
+    while address:
+        page = ada("GET", address).json()
+        pages += page["requests"]
+        address = page["next"] and f"{URL}?limit=2&before={page['next']}"
+    assert pages == whole["requests"]
+    assert ada("GET", "/xapi/dicom/list/all").json() == whole["requests"][::-1]
 
 
 def test_the_ledger_comes_as_csv_and_as_json_lines(ada: Any, site: Site, folder: Path) -> None:

@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from inbox_pipeline.store.catalog.schema import alias_tokens, memberships, projects, users, web_sessions
+from inbox_pipeline.store.texts import can_hold
 
 
 def user_by_login(connection: Connection, login: str) -> sa.Row[Any] | None:
     """Return the user of that login, enabled or not."""
-    return connection.execute(sa.select(users).where(users.c.login == login)).one_or_none()
+    query = sa.select(users).where(users.c.login == login)
+    return connection.execute(query).one_or_none() if can_hold(login) else None
 
 
 def user_by_identity(connection: Connection, key: str) -> sa.Row[Any] | None:
@@ -55,6 +57,8 @@ def all_users(connection: Connection) -> Sequence[sa.Row[Any]]:
 
 def role_of(connection: Connection, user_id: int, project_id: str) -> tuple[bool, str | None]:
     """Return whether the project exists, and the user's role in it."""
+    if not can_hold(project_id):
+        return False, None
     membership = sa.and_(memberships.c.project_id == projects.c.id, memberships.c.user_id == user_id)
     statement = sa.select(memberships.c.role).select_from(projects.outerjoin(memberships, membership))
     row = connection.execute(statement.where(projects.c.id == project_id)).one_or_none()

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
+    HANDED_OVER,
     RESTORING,
     WITHDRAWING,
     UtcDateTime,
@@ -23,7 +24,7 @@ from inbox_pipeline.store.catalog.schema import (
     sessions,
 )
 
-_NOWHERE = (WITHDRAWING, RESTORING, DELETED)
+_NOWHERE = (WITHDRAWING, RESTORING, HANDED_OVER, DELETED)
 _KNOWN_AT = sa.func.coalesce(sessions.c.read_at, sessions.c.created_at)
 """When a session was last read, or arrived."""
 

@@ -6,7 +6,7 @@ Belongs here: writing rows in batches, reading and counting them. Does not belon
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
@@ -19,6 +19,15 @@ from inbox_pipeline.store.fresh import FRESH
 
 BATCH = 1000
 COMMITTED = ("archived", "prearchived")
+
+
+class Tally(NamedTuple):
+    """How many files of a request, and of one of its sessions or none, have a disposition and reason."""
+
+    session_number: int | None
+    disposition: str
+    reason: str
+    files: int
 
 
 def known_paths(connection: Connection, request_id: int) -> dict[str, RowMapping]:
@@ -124,11 +133,14 @@ def unwritten(connection: Connection, request_ids: Sequence[int]) -> tuple[int, 
     return int(files), int(size)
 
 
-def session_counts(connection: Connection, request_id: int) -> dict[int, int]:
-    """Return the number of committed files of each of a request's sessions."""
-    here = (ledger.c.request_id == request_id) & ledger.c.disposition.in_(COMMITTED)
-    query = sa.select(ledger.c.session_number, sa.func.count()).where(here).group_by(ledger.c.session_number)
-    return {int(number): int(n) for number, n in connection.execute(query)}
+def tallies(connection: Connection, request_ids: Sequence[int]) -> dict[int, list[Tally]]:
+    """Return the number of files of each of some requests by session, disposition and reason."""
+    by = (ledger.c.request_id, ledger.c.session_number, ledger.c.disposition, ledger.c.reason)
+    query = sa.select(*by, sa.func.count()).where(ledger.c.request_id.in_(request_ids)).group_by(*by)
+    found: dict[int, list[Tally]] = {request_id: [] for request_id in request_ids}
+    for request_id, *tally in connection.execute(query):
+        found[request_id].append(Tally(*tally))
+    return found
 
 
 def commonest_loss(connection: Connection, request_id: int, session_number: int) -> str | None:

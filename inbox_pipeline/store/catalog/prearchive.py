@@ -13,22 +13,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.store.catalog.requests import FINAL
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
+    HANDED_OVER,
     RESTORING,
     WITHDRAWING,
     WITHDRAWN,
     instances,
     ledger,
     request_sessions,
+    requests,
     scans,
     sessions,
 )
+from inbox_pipeline.store.texts import can_hold
 
 SOURCE = "prearchive"
 """`source` of the requests that archive a prearchive session."""
 
-_ELSEWHERE = ("ARCHIVED", WITHDRAWING, WITHDRAWN, RESTORING, DELETED)
+_ELSEWHERE = ("ARCHIVED", WITHDRAWING, WITHDRAWN, RESTORING, DELETED, HANDED_OVER)
 _WAITING = sessions.c.prearchive_timestamp.is_not(None) & sessions.c.state.not_in(_ELSEWHERE)
 _BECAME = (
     "disposition",
@@ -63,6 +67,8 @@ def waiting(connection: Connection, project_ids: Collection[str] | None = None) 
 
 def find(connection: Connection, project_id: str, timestamp: str, label: str) -> RowMapping | None:
     """Return the prearchive session at a place, or None."""
+    if not can_hold(timestamp, label):
+        return None
     here = (sessions.c.project_id == project_id) & (sessions.c.prearchive_timestamp == timestamp)
     query = sa.select(sessions).where(_WAITING, here, sessions.c.label_key == label.casefold())
     return connection.execute(query).mappings().one_or_none()
@@ -106,12 +112,6 @@ def files(connection: Connection, session_id: int) -> Sequence[RowMapping]:
     return connection.execute(query).mappings().all()
 
 
-def scan_rows(connection: Connection, session_id: int) -> Sequence[RowMapping]:
-    """Return the scans of a session by label."""
-    query = sa.select(scans).where(scans.c.session_id == session_id).order_by(scans.c.label)
-    return connection.execute(query).mappings().all()
-
-
 def hand_over(connection: Connection, request_id: int, former_id: int, session_id: int) -> list[int]:
     """Let the requests that made a prearchive session have ended in an archived one; return their numbers.
 
@@ -138,8 +138,20 @@ def hand_over(connection: Connection, request_id: int, former_id: int, session_i
     connection.execute(sa.update(sessions).where(mine).values(request_id=makers[0]))
     connection.execute(sa.delete(instances).where(instances.c.session_id == former_id))
     connection.execute(sa.delete(scans).where(scans.c.session_id == former_id))
-    connection.execute(sa.update(sessions).where(sessions.c.id == former_id).values(state=DELETED, state_before=None))
+    gone = {"state": HANDED_OVER, "state_before": None}
+    connection.execute(sa.update(sessions).where(sessions.c.id == former_id).values(gone))
     return makers
+
+
+def handed_over(connection: Connection) -> Sequence[RowMapping]:
+    """Return the sessions that wait for the trash though the request that archived them, `archived_by`, has ended."""
+    query = (
+        sa.select(sessions, requests.c.id.label("archived_by"))
+        .join_from(sessions, requests, requests.c.prearchive_session_id == sessions.c.id)
+        .where(sessions.c.state == HANDED_OVER, requests.c.status.in_(FINAL))
+        .order_by(sessions.c.id)
+    )
+    return connection.execute(query).mappings().all()
 
 
 def _instances(connection: Connection, session_id: int) -> Sequence[Any]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.store.catalog.schema import memberships, projects, users
+from inbox_pipeline.store.texts import can_hold
 
 
 def project_key(project_id: str) -> str:
@@ -23,6 +24,8 @@ def project_key(project_id: str) -> str:
 
 def get_project(connection: Connection, project_id: str, *, lock: bool = False) -> RowMapping | None:
     """Return a project's row by its id, matched without case; `lock` keeps others from changing it meanwhile."""
+    if not can_hold(project_id):
+        return None
     query = sa.select(projects).where(projects.c.id_key == project_key(project_id))
     return connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
 
@@ -45,7 +48,8 @@ def change_project(connection: Connection, project_id: str, values: Mapping[str,
 
 def user_id(connection: Connection, login: str) -> int | None:
     """Return the key of the user with that login, enabled or not."""
-    found = connection.execute(sa.select(users.c.id).where(users.c.login == login)).scalar_one_or_none()
+    query = sa.select(users.c.id).where(users.c.login == login)
+    found = connection.execute(query).scalar_one_or_none() if can_hold(login) else None
     return None if found is None else int(found)
 
 

@@ -55,9 +55,16 @@ def get(connection: Connection, request_id: int) -> RowMapping | None:
     return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().one_or_none()
 
 
-def listing(connection: Connection, viewer: int | None, active: bool) -> Sequence[RowMapping]:
-    """Return the imports of a user, by key, and of the projects owned (of everybody when None), oldest first."""
-    query = sa.select(requests).where(requests.c.prearchive_session_id.is_(None)).order_by(requests.c.id)
+def listing(
+    connection: Connection, viewer: int | None, active: bool, before: int | None = None, limit: int | None = None
+) -> Sequence[RowMapping]:
+    """Return the imports of a user, by key, and of the projects owned (of everybody when None), newest first.
+
+    With `before` those with a smaller number, with `limit` at most so many.
+    """
+    query = sa.select(requests).where(requests.c.prearchive_session_id.is_(None)).order_by(requests.c.id.desc())
+    if before is not None:
+        query = query.where(requests.c.id < before)
     if viewer is not None:
         login = sa.select(users.c.login).where(users.c.id == viewer).scalar_subquery()
         owned = (memberships.c.user_id == viewer) & (memberships.c.role == "owner")
@@ -65,7 +72,7 @@ def listing(connection: Connection, viewer: int | None, active: bool) -> Sequenc
         query = query.where((requests.c.username == login) | requests.c.project_id.in_(projects))
     if active:
         query = query.where(requests.c.status.not_in(FINAL))
-    return connection.execute(query).mappings().all()
+    return connection.execute(query.limit(limit)).mappings().all()
 
 
 def active(connection: Connection) -> Sequence[RowMapping]:
@@ -94,6 +101,11 @@ def update(connection: Connection, request_id: int, **values: Any) -> None:
 
 def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMapping]:
     """Return a request's sessions in order, with `accession`, `path` and `timestamp` of those that exist."""
+    return plans_of(connection, [request_id])[request_id]
+
+
+def plans_of(connection: Connection, request_ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+    """Return the sessions of each of some requests as `planned_sessions` does."""
     query = (
         sa.select(
             request_sessions,
@@ -105,10 +117,13 @@ def planned_sessions(connection: Connection, request_id: int) -> Sequence[RowMap
             sessions.c.path.label("session_path"),
         )
         .join_from(request_sessions, sessions, isouter=True)
-        .where(request_sessions.c.request_id == request_id)
+        .where(request_sessions.c.request_id.in_(request_ids))
         .order_by(request_sessions.c.number)
     )
-    return connection.execute(query).mappings().all()
+    found: dict[int, list[RowMapping]] = {request_id: [] for request_id in request_ids}
+    for row in connection.execute(query).mappings():
+        found[row["request_id"]].append(row)
+    return found
 
 
 def replace_plan(connection: Connection, request_id: int, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -234,7 +234,7 @@ request_sessions = sa.Table(
     sa.Column("intent_timestamp", sa.String(32)),
     sa.Column("manifest_digest", sa.String(64)),
     sa.Column("intent_into", sa.BigInteger),
-    sa.Column("session_id", sa.ForeignKey("sessions.id")),
+    sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
 )
 """The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
 commit (`intent_*`; `intent_into` is the existing session that a commit gives a new generation), and where it ended."""
@@ -306,6 +306,9 @@ subjects = sa.Table(
 
 WITHDRAWING, WITHDRAWN, RESTORING, DELETED = "WITHDRAWING", "WITHDRAWN", "RESTORING", "DELETED"
 """States of a session that an undo has taken back: on its way to the trash, there, on its way back, gone for good."""
+
+HANDED_OVER = "HANDED_OVER"
+"""State of a prearchive session whose files are an archived session's now; its folder has still to go to the trash."""
 
 sessions = sa.Table(
     "sessions",

@@ -1,7 +1,8 @@
 """The archive as people browse it: projects, subjects, sessions, scans and files, a page at a time.
 
-Belongs here: reading archived rows with filters, order and page in SQL, and finding one by name. Does not belong here:
-prearchive and withdrawn sessions, which are not in the archive, and the columns of XNAT's lists (`web`).
+Belongs here: reading archived rows with filters, order and page in SQL, and finding one by name; the scans and files of
+any session. Does not belong here: which sessions are in the prearchive or withdrawn (`prearchive.py`,
+`withdrawals.py`), and the columns of XNAT's lists (`web`).
 
 `reader` is always the key of the user who asks, to whom only projects of which that user is a member are shown, or None
 for one who may read every project.
@@ -20,6 +21,7 @@ from sqlalchemy.sql import ColumnElement, Select
 
 from inbox_pipeline.store.catalog.conditions import Condition, holds, like
 from inbox_pipeline.store.catalog.schema import instances, memberships, projects, scans, sessions, subjects, users
+from inbox_pipeline.store.texts import can_hold
 
 Fields = Mapping[str, ColumnElement[Any]]
 
@@ -185,7 +187,7 @@ def _sessions(reader: int | None, project_id: str | None, subject_id: int | None
 def _named(
     connection: Connection, query: Select[Any], accession: ColumnElement[str], label_key: ColumnElement[str], name: str
 ) -> Sequence[RowMapping]:
-    if "\0" in name:
+    if not can_hold(name):
         return []
     key = name.casefold()
     found = connection.execute(query.where((sa.func.lower(accession) == key) | (label_key == key))).mappings().all()
