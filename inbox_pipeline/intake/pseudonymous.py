@@ -12,10 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
-from inbox_pipeline.intake.identify import Identity
-
-GIVEN_RULES = frozenset({"parameter", "patient_comments", "study_comments", "additional_patient_history"})
-"""Rules under which a person chose the label."""
+from inbox_pipeline.intake.identify import Candidate, Identity
 
 PSEUDONYM = "pseudonym"
 _SHORTEST = 3
@@ -53,20 +50,17 @@ def patient_of(header: IdentifiedHeader) -> Patient:
 
 def pseudonymous(identity: Identity, header: IdentifiedHeader, pseudonyms: Pseudonyms) -> Identity:
     """Return labels of which only those that a person chose stay; the others are pseudonyms of patient and study."""
-    if identity.subject_rule not in GIVEN_RULES:
-        label = pseudonyms.subject(patient_of(header))
-        identity = replace(identity, subject_label=label, subject_rule=PSEUDONYM)
-    if identity.session_rule not in GIVEN_RULES:
-        label = pseudonyms.session(header.study_instance_uid or "")
-        identity = replace(identity, session_label=label, session_rule=PSEUDONYM)
-    return identity
+    subject, session = identity.subject, identity.session
+    if not subject.given:
+        subject = Candidate(pseudonyms.subject(patient_of(header)), PSEUDONYM)
+    if not session.given:
+        session = Candidate(pseudonyms.session(header.study_instance_uid or ""), PSEUDONYM)
+    return replace(identity, subject=subject, session=session)
 
 
 def chosen_labels(identity: Identity) -> list[str]:
     """Return the labels that a person chose."""
-    subject = (identity.subject_label, identity.subject_rule)
-    session = (identity.session_label, identity.session_rule)
-    return [label for label, rule in (subject, session) if rule in GIVEN_RULES]
+    return [each.label for each in (identity.subject, identity.session) if each.given]
 
 
 def gives_away(identity: Identity, header: IdentifiedHeader) -> bool:

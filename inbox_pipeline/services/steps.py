@@ -31,6 +31,7 @@ from inbox_pipeline.services.from_prearchive import is_review
 from inbox_pipeline.services.guards import recorded, require
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.routing import versions_in_force
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import storing
@@ -149,7 +150,7 @@ def _scan(site: Site, keeper: Keeper, staging: Staging) -> str:
 
 
 def keep_policy(site: Site, lease: Lease) -> None:
-    """Note the project's policy on the request, which keeps to it whatever is set meanwhile.
+    """Note the project's policy and the site's routing on the request, which keeps to them whatever is set meanwhile.
 
     Raises:
         Rejected: `project_gone`; `policy_forbids`, if the policy came after the request.
@@ -163,6 +164,7 @@ def keep_policy(site: Site, lease: Lease) -> None:
         if row is not None and row["prevent_anon"] and PolicyChoice.of(project).basic:
             raise Rejected("policy_forbids", ending("policy_forbids").sentence, ending("policy_forbids").hint)
         choice = {name: project[name] for name in ("policy", "options", "strict_identifiers")}
+        choice["routing"] = versions_in_force(connection)
         if not leases.update_held(connection, lease, **choice):
             raise lost(lease.request_id)
 

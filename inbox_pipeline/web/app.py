@@ -26,6 +26,7 @@ from inbox_pipeline.web import (
     xnat_manage,
     xnat_people,
     xnat_prearchive,
+    xnat_routing,
     xnat_session,
 )
 from inbox_pipeline.web.answers import install_error_answers
@@ -41,6 +42,7 @@ ROUTERS = (
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    xnat_routing.router,
     xnat_people.xapi,
     xnat_people.router,
     xnat_prearchive.router,

@@ -20,6 +20,7 @@ from inbox_pipeline.services.site import Site
 PASSWORD = "correct horse"
 PROJECT, SUBJECT, SESSION = "P1", "SUB1", "MR1"
 SCRIPT = b'version "6.3"\n(0010,0010) := subject\n'
+ROUTING = r"(0010,4000):Visit (\w+)"
 ROLES = (
     "nobody",
     "outsider",
@@ -72,6 +73,8 @@ class Stage:
             "path:path": "script",
             "name": "xnat",
             "code": "forbidden",
+            "rules": "subjectRules",
+            "target": "session",
             "group": "Members",
             "login": "member" if "/tokens/" in path else self.user,
             "subject_id": SUBJECT,
@@ -191,12 +194,17 @@ MATRIX: dict[str, Entry] = {
     "GET /api/v1/projects/{project_id}/scripts": Entry(READER),
     "GET /api/v1/projects/{project_id}/scripts/{version}": Entry(READER),
     "GET /api/v1/projects/{project_id}/linking": Entry(OWNER),
+    "GET /api/v1/routing": Entry(LOGIN),
+    "GET /api/v1/routing/{target}/versions": Entry(LOGIN),
+    "PUT /api/v1/routing/{target}": asks(ADMINISTRATOR, json={"text": ROUTING}),
     "GET /api/v1/audit": Entry(ADMINISTRATOR),
 }
 
 for prefix in ("/data", "/REST"):
     MATRIX |= {
         f"GET {prefix}/users": Entry(ADMINISTRATOR),
+        f"GET {prefix}/config/dicom/{{rules}}": asks(LOGIN, 404),
+        f"PUT {prefix}/config/dicom/{{rules}}": asks(ADMINISTRATOR, content=ROUTING.encode()),
         f"GET {prefix}/config/anon/script": Entry(LOGIN),
         f"PUT {prefix}/config/anon/script": asks(ADMINISTRATOR, content=SCRIPT),
         f"GET {prefix}/projects/{{project_id}}/config/anon/{{path:path}}": Entry(READER),
