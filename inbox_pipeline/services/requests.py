@@ -387,6 +387,7 @@ def _sessions(connection: Connection, row: RowMapping) -> list[dict[str, Any]]:
             "files": files.get(session["number"], 0),
             "reason": session["reason"],
             "findings": session["findings"],
+            "identified": session["identified"],
         }
         for session in requests.planned_sessions(connection, row["id"])
         if session["state"] != "EMPTY"

@@ -367,5 +367,7 @@ def _session(session: Any) -> dict[str, Any]:
         "state": session["state"],
         "reason": session["reason"] or "",
         "accession": session["accession"] or "",
+        "subject from": session["subject_rule"],
+        "label from": session["session_rule"],
         "findings": ", ".join(f"{f['code']} ({f['count']})" for f in session["findings"]),
     }

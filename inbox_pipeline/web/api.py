@@ -105,6 +105,7 @@ class PlanOrder(BaseModel):
     project: StrictStr = ""
     subject: StrictStr | None = None
     session: StrictStr | None = None
+    values: StrictBool = False
 
 
 class RoutingOrder(BaseModel):
@@ -192,8 +193,10 @@ def restore_request(account: Known, site: Served, number: Number) -> Response:
 
 @router.post("/plan", response_model=None)
 def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
-    """Say what an import would do, per session and file, writing nothing."""
-    return json_answer(plan(site, account, order.path, order.project, order.subject, order.session))
+    """Say what an import would do, per session and file, writing nothing; `values` tells what rules find."""
+    return json_answer(
+        plan(site, account, order.path, order.project, order.subject, order.session, values=order.values)
+    )
 
 
 @router.post("/scripts/check", response_model=None)
