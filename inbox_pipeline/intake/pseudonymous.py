@@ -1,7 +1,7 @@
 """Labels under a policy that hides who the patient is (DESIGN section 3, Anonymization order).
 
-Belongs here: which labels a pseudonym replaces, and whether a given one gives the patient away. Does not belong here:
-how pseudonyms are made (`deid/pseudonyms.py`), the rules that find labels (`identify.py`).
+Belongs here: which labels a pseudonym replaces, and what a given one must not be. Does not belong here: how pseudonyms
+are made (`deid/pseudonyms.py`), the rules that find labels (`identify.py`), comparing labels (`deid/keyed.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
+from inbox_pipeline.deid.folding import fold
+from inbox_pipeline.deid.identifier import Kind
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.intake.identify import Candidate, Identity
 
@@ -29,14 +32,6 @@ class IdentifiedHeader(Protocol):
     @property
     def issuer_of_patient_id(self) -> str | None:
         """(0010,0021)."""
-
-    @property
-    def patient_name(self) -> str | None:
-        """(0010,0010)."""
-
-    @property
-    def accession_number(self) -> str | None:
-        """(0008,0050)."""
 
     @property
     def study_instance_uid(self) -> str | None:
@@ -63,15 +58,16 @@ def chosen_labels(identity: Identity) -> list[str]:
     return [each.label for each in (identity.subject, identity.session) if each.given]
 
 
-def gives_away(identity: Identity, header: IdentifiedHeader) -> bool:
-    """Return whether a chosen label is one of that patient's own identifiers, in any spelling."""
-    return not set(map(_folded, chosen_labels(identity))).isdisjoint(_identifiers(header))
+@lru_cache(maxsize=1024)
+def own_words(patient_id: str, patient_name: str, accession_number: str) -> tuple[tuple[Kind, str], ...]:
+    """Return what a chosen label must not be, in any spelling, even where it is too common to be looked for in a text:
+    ids, and words of the name alone and together; folded, without separators."""
+    ids = [(Kind.ID, text) for value in (patient_id, accession_number) for text in _long_enough(_folded(value))]
+    return (*ids, *((Kind.NAME, text) for text in _of_name(patient_name)))
 
 
-def _identifiers(header: IdentifiedHeader) -> Iterator[str]:
-    for text in (header.patient_id, header.accession_number):
-        yield from _long_enough(_folded(text or ""))
-    for group in (header.patient_name or "").split("="):
+def _of_name(patient_name: str) -> Iterator[str]:
+    for group in patient_name.split("="):
         words = [_folded(word) for word in re.split(r"[\^\s,]+", group)]
         yield from _long_enough("".join(words))
         yield from _long_enough("".join(reversed(words)))
@@ -86,4 +82,4 @@ def _long_enough(text: str) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    return _NOT_A_WORD.sub("", text).casefold()
+    return _NOT_A_WORD.sub("", fold(text))

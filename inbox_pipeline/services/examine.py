@@ -124,7 +124,7 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
         return ended("routing_failed") | {"detail": str(slow)}
     if asked.profile is None:
         return _facts(header, identity, asked.secret)
-    given_away = identifies(identity, header, stream, entry.size, asked.profile)
+    given_away = identifies(identity, stream, entry.size, asked.profile)
     facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
     return facts | (ended(GIVEN_AWAY) if given_away else {})
 
