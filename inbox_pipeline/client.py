@@ -115,7 +115,7 @@ class Client:
         """Withdraw a request's sessions to the trash, or bring them back, and return what is to know about it."""
         return self._json("POST", f"/api/v1/requests/{request_id}/{'restore' if restore else 'undo'}")
 
-    def plan(self, order: Mapping[str, str]) -> dict[str, Any]:
+    def plan(self, order: Mapping[str, str | bool]) -> dict[str, Any]:
         """Return what an import would do."""
         return self._json("POST", "/api/v1/plan", content=_ascii(order), headers=JSON, timeout=PLAN_TIMEOUT)
 

@@ -63,13 +63,14 @@ def import_folder(
 @click.option("--project", required=True, metavar="P", help="Destination project.")
 @click.option("--subject", metavar="S", help="Subject label; from the headers when not given.")
 @click.option("--session", metavar="E", help="Session label; from the headers when not given.")
+@click.option("--values", is_flag=True, help="Show what rules find under policy basic, too; for owners, audited.")
 @options.json_option
 @options.home_option
-def plan(path: str, project: str, subject: str | None, session: str | None, as_json: bool) -> None:
+def plan(path: str, project: str, subject: str | None, session: str | None, values: bool, as_json: bool) -> None:
     """Say what an import would do, writing nothing."""
     asked = {"path": absolute(path), "project": project, "subject": subject, "session": session}
     with options.client() as client:
-        planned = client.plan({name: value for name, value in asked.items() if value is not None})
+        planned = client.plan({name: value for name, value in asked.items() if value is not None} | _asking(values))
     if as_json:
         options.write_json(planned)
         return
@@ -79,6 +80,10 @@ def plan(path: str, project: str, subject: str | None, session: str | None, as_j
         _show_session(session_row)
     rest = [row for row in planned["rows"] if row["session"] is None]
     options.show_table(rest, ["source_path", "disposition", "reason"], False)
+
+
+def _asking(values: bool) -> dict[str, bool]:
+    return {"values": True} if values else {}
 
 
 @click.command()
@@ -170,6 +175,16 @@ def _show_session(session: Mapping[str, Any]) -> None:
     where = f"  {session['uri']}" if session.get("uri") else ""
     names = f"{session['project']}/{session['subject']}/{session['session']}"
     click.echo(f"  {names}: {session['files']:,} files, {session['state']}{reason}{where}")
+    for target, named in (session.get("identified") or {}).items():
+        others = ", ".join(map(_rule, named["others"]))
+        click.echo(f"    {target}: {_rule(named)}{f'; else {others}' if others else ''}")
     for finding in session.get("findings", []):
         scan = f" in scan {finding['scan']}" if "scan" in finding else ""
         click.echo(f"    {finding['code']}: {finding['count']}{scan}")
+
+
+def _rule(named: Mapping[str, Any]) -> str:
+    """Return a rule with its element, its line and what it gives, as far as these are told."""
+    parts = [named["rule"], named.get("tag", ""), f"line {named['line']}" if "line" in named else ""]
+    label = f' "{named["label"]}"' if "label" in named else ""
+    return " ".join(part for part in parts if part) + label

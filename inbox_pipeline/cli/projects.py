@@ -157,16 +157,26 @@ def site() -> None:
 @click.option("--address-failures", type=int, metavar="N", help="So many lock an address.  [default: 100]")
 @click.option("--lockout-seconds", type=int, metavar="N", help="For so long nothing is checked.  [default: 900]")
 @click.option("--lock-first-administrator", type=options.ON_OFF, help="Lock admin like others, not only slow it down.")
+@click.option("--project-rules", type=click.Path(path_type=Path), help="Store these routing expressions, for projects.")
+@click.option("--subject-rules", type=click.Path(path_type=Path), help="The same for subjects; an empty file for none.")
+@click.option("--session-rules", type=click.Path(path_type=Path), help="The same for sessions.")
+@click.option("--routing", type=options.ON_OFF, help="Switch all stored routing expressions on or off.")
 @click.option("--accept-clock", is_flag=True, help="The clock is right now; later times on record were wrong.")
 @script_options
 @options.home_option
 def set_site(
-    accept_clock: bool, script: Path | None, lookup: Path | None, script_enabled: str | None, **given: str | None
+    accept_clock: bool,
+    script: Path | None,
+    lookup: Path | None,
+    script_enabled: str | None,
+    routing: str | None,
+    **given: Any,
 ) -> None:
     """Change the site's settings."""
     from inbox_pipeline.services import guards, projects  # noqa: PLC0415 - loads SQLAlchemy
 
     opened, actor = options.site(), options.actor()
+    rules = _checked_rules({target: given.pop(f"{target}_rules") for target in ("project", "subject", "session")})
     if accept_clock:
         guards.accept_clock(opened, actor)
     texts = _checked(opened, None, script, lookup)
@@ -175,7 +185,30 @@ def set_site(
     changes["lock_first_administrator"] = first
     projects.set_site(opened, actor, **changes)
     _store(opened, actor, texts, None)
+    _store_rules(opened, actor, rules, options.switch(routing))
     click.echo("site: set")
+
+
+def _checked_rules(files: dict[str, Path | None]) -> dict[str, str]:
+    """Return routing expressions by what they find, all of them good, so that nothing is set if one is not."""
+    from inbox_pipeline.services.routing import check_rules  # noqa: PLC0415 - loads SQLAlchemy
+
+    texts = {
+        target: options.read_text(path, "routing_unreadable", "The routing expressions cannot be read")
+        for target, path in files.items()
+        if path is not None
+    }
+    for text in texts.values():
+        check_rules(text)
+    return texts
+
+
+def _store_rules(site: Site, actor: str, texts: dict[str, str], enabled: bool | None) -> None:
+    from inbox_pipeline.services.routing import set_rules, show_routing  # noqa: PLC0415 - loads SQLAlchemy
+
+    stored = [target for target, row in show_routing(site).items() if row["version"]] if enabled is not None else []
+    for target in dict.fromkeys((*texts, *stored)):
+        set_rules(site, actor, target, texts.get(target), enabled)
 
 
 @site.command("show")

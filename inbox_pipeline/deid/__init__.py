@@ -23,7 +23,7 @@ How it is cleaned of what identifies, and searched for it:
    is neither Action.KEEP nor Action.TEXT, and for `KEPT_IN_THE_OPEN`; then `freeze(days)`.
 7. For Action.TEXT and text of content items: `Descriptors.clean(text, identifiers)`.
 8. Once per output: `Verifier(identifiers).residuals(runs)`, with all bytes but pixel data, and the name of the file.
-   What may be stored for a search at archiving is `KeyedIdentifiers`.
+   What may be kept, so that a later label can be compared with the patient, are the digests of `keyed.py`.
 9. Once per batch: `crossfile.judge`.
 
 What is done about pixels and documents is `pixel_decision.decide`, from facts of the original header.

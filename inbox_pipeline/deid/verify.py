@@ -205,11 +205,6 @@ class Watch:
                 self._held += len(digits) + ENTRY_BYTES
 
 
-def residual_kinds(identifiers: Identifiers, label: str) -> list[Kind]:
-    """Return the kinds of identifiers in a label or a file name."""
-    return [kind for _, kind in Verifier(identifiers).residuals([Run(Region.NAME, label.encode())])]
-
-
 def leaves_of(run: Run) -> Iterator[Leaf]:
     """The values of a run; of one without layout, the run itself."""
     if run.layout is None:
@@ -232,11 +227,6 @@ def readings(leaf: Leaf, *, every_charset: bool) -> set[str]:
     if every_charset and (not value.isascii() or b"\x1b" in value):
         texts |= {value.decode(encoding, "replace") for encoding in _ENCODINGS}
     return {fold(reading) for text in texts for reading in (text, " ".join(camel_parts(text)))}
-
-
-def is_numeric(leaf: Leaf) -> bool:
-    """Whether a value is a number, in which no name stands and no number is anybody's."""
-    return leaf.vr in _NUMBER_VRS - {"DA", "DT", "UI"}
 
 
 def counts_in(leaf: Leaf, kind: Kind, joined: str, weak: bool) -> bool:

@@ -5,7 +5,8 @@ Does not belong here: decisions (a missing UID is None, the caller decides), wal
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from inbox_pipeline.dicom.elements import DEPTH_LIMIT, PIXEL_TAGS, UNDEFINED, Element, root_elements
@@ -61,6 +62,8 @@ class Header:
     has_pixel_data: bool
     regular: bool
     """Whether the file is laid out as its preamble, meta and transfer syntax say, without padding behind it."""
+    others: Mapping[int, str] = field(default_factory=dict)
+    """The texts of elements that were asked for by tag, of those that are there."""
 
 
 _ASCII = {
@@ -101,11 +104,13 @@ def read_header(
     header_limit: int = HEADER_LIMIT,
     inflated_limit: int = INFLATED_LIMIT,
     headers: Headers | None = None,
+    also: frozenset[int] = frozenset(),
 ) -> Header:
     """Read one file's header and walk all its elements, seeking over values.
 
     `stream` is seekable, `size` is its length in bytes. `depth_limit` bounds nesting, `header_limit` the bytes read,
-    `inflated_limit` the size of a deflated data set in bytes; `headers` remembers from file to file.
+    `inflated_limit` the size of a deflated data set in bytes; `headers` remembers from file to file. `also` are tags of
+    further text elements whose values are wanted.
     Source: PS3.10 section 7, PS3.5 section 7.
     Raises Empty, NotDicom, DicomDir, Truncated or Unparsable, all NotReadable.
     """
@@ -114,11 +119,12 @@ def read_header(
     preface = read_preface(stream, window, inflated_limit=inflated_limit)
     values: dict[int, bytes] = {}
     seen: set[int] = set()
+    wanted = _with(also)
     try:
         if headers is not None and preface.layout.little and preface.data_set is window:
-            end = _collect_known(stream, head, preface, headers, values, seen)
+            end = _collect_known(stream, head, preface, headers, wanted, values, seen)
         else:
-            end = _collect(preface, depth_limit, values, seen)
+            end = _collect(preface, depth_limit, wanted, values, seen)
     except NotReadable:
         refuse_directory(preface.names_directory, values.keys() | seen)
         raise
@@ -127,7 +133,14 @@ def read_header(
     facts: dict[str, Any] = _meta_facts(preface)
     facts |= _ascii_facts(values) | _text_facts(values) | _integer_facts(values, preface.layout.little)
     regular = preface.regular and end == preface.data_set.size
-    return Header(**facts, has_pixel_data=not seen.isdisjoint(PIXEL_TAGS), regular=regular)
+    others = _other_texts(also, values)
+    return Header(**facts, has_pixel_data=not seen.isdisjoint(PIXEL_TAGS), regular=regular, others=others)
+
+
+@lru_cache(maxsize=8)
+def _with(also: frozenset[int]) -> frozenset[int]:
+    """The tags that are wanted, as one object from file to file."""
+    return _WANTED | also
 
 
 def refuse_directory(names_directory: bool, tags: Collection[int]) -> None:
@@ -139,12 +152,14 @@ def refuse_directory(names_directory: bool, tags: Collection[int]) -> None:
         raise DicomDir("media storage directory")
 
 
-def _collect(preface: Preface, depth_limit: int, values: dict[int, bytes], seen: set[int]) -> int:
+def _collect(
+    preface: Preface, depth_limit: int, wanted: frozenset[int], values: dict[int, bytes], seen: set[int]
+) -> int:
     """Add wanted values by tag (the last one of duplicates, as pydicom) and notable tags; return where elements end."""
     window, end = preface.data_set, preface.start
     for element in root_elements(window, preface.start, preface.layout, depth_limit=depth_limit):
         end = element.end
-        if element.tag in _WANTED:
+        if element.tag in wanted:
             values[element.tag] = _value(window, element)
         elif element.tag in _NOTABLE:
             seen.add(element.tag)
@@ -152,32 +167,39 @@ def _collect(preface: Preface, depth_limit: int, values: dict[int, bytes], seen:
 
 
 def _collect_known(
-    stream: BinaryIO, head: bytes, preface: Preface, headers: Headers, values: dict[int, bytes], seen: set[int]
+    stream: BinaryIO,
+    head: bytes,
+    preface: Preface,
+    headers: Headers,
+    wanted: frozenset[int],
+    values: dict[int, bytes],
+    seen: set[int],
 ) -> int:
     """As `_collect`; what stands in a stretch that is known has been found out before."""
     window = preface.data_set
     try:
         stretches, end = headers.walk(stream, head, window, preface.start, preface.layout, {})
     except NotReadable:  # raised again, with what came before
-        return _collect(preface, DEPTH_LIMIT, values, seen)
+        return _collect(preface, DEPTH_LIMIT, wanted, values, seen)
     headers.learn_reach(header_end(stretches, end), window.size)
     for stretch in stretches:
-        values |= _wanted(window, stretch)
+        values |= _wanted(window, stretch, wanted)
         seen |= _NOTABLE.intersection(stretch.tags)
     return end
 
 
-def _wanted(window: Window, stretch: Stretch) -> dict[int, bytes]:
+def _wanted(window: Window, stretch: Stretch, wanted: frozenset[int]) -> dict[int, bytes]:
     """The wanted values of a stretch by tag, the last one of duplicates; found out once."""
-    found: dict[int, bytes] | None = stretch.notes.get(_wanted)
+    key = (_wanted, wanted)
+    found: dict[int, bytes] | None = stretch.notes.get(key)
     if found is None:
-        found = stretch.notes[_wanted] = {}
+        found = stretch.notes[key] = {}
         for part in stretch.parts:
-            found |= _wanted(window, part)
+            found |= _wanted(window, part, wanted)
         if not stretch.parts:
             data = stretch.data
             whole = window if data is None else Window(IN_MEMORY, len(data), head=data)
-            found |= {element.tag: _value(whole, element) for element in stretch.elements if element.tag in _WANTED}
+            found |= {element.tag: _value(whole, element) for element in stretch.elements if element.tag in wanted}
     return found
 
 
@@ -209,6 +231,11 @@ def _text_facts(values: Mapping[int, bytes]) -> dict[str, str | None]:
         if tag in values:
             facts[name] = decode(values[tag], charset, name=True)
     return facts
+
+
+def _other_texts(also: frozenset[int], values: Mapping[int, bytes]) -> dict[int, str]:
+    charset = values.get(_CHARSET, b"")
+    return {tag: decode(values[tag], charset, name=tag in _NAMES) for tag in also & values.keys()}
 
 
 def _integer_facts(values: Mapping[int, bytes], little: bool) -> dict[str, int | None]:

@@ -1,7 +1,7 @@
 """Labels under a policy that hides who the patient is (DESIGN section 3, Anonymization order).
 
-Belongs here: which labels a pseudonym replaces, and whether a given one gives the patient away. Does not belong here:
-how pseudonyms are made (`deid/pseudonyms.py`), the rules that find labels (`identify.py`).
+Belongs here: which labels a pseudonym replaces, and what a given one must not be. Does not belong here: how pseudonyms
+are made (`deid/pseudonyms.py`), the rules that find labels (`identify.py`), comparing labels (`deid/keyed.py`).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
+from inbox_pipeline.deid.folding import fold
+from inbox_pipeline.deid.identifier import Kind
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
-from inbox_pipeline.intake.identify import Identity
-
-GIVEN_RULES = frozenset({"parameter", "patient_comments", "study_comments", "additional_patient_history"})
-"""Rules under which a person chose the label."""
+from inbox_pipeline.intake.identify import Candidate, Identity
 
 PSEUDONYM = "pseudonym"
 _SHORTEST = 3
@@ -34,14 +34,6 @@ class IdentifiedHeader(Protocol):
         """(0010,0021)."""
 
     @property
-    def patient_name(self) -> str | None:
-        """(0010,0010)."""
-
-    @property
-    def accession_number(self) -> str | None:
-        """(0008,0050)."""
-
-    @property
     def study_instance_uid(self) -> str | None:
         """(0020,000D)."""
 
@@ -53,31 +45,29 @@ def patient_of(header: IdentifiedHeader) -> Patient:
 
 def pseudonymous(identity: Identity, header: IdentifiedHeader, pseudonyms: Pseudonyms) -> Identity:
     """Return labels of which only those that a person chose stay; the others are pseudonyms of patient and study."""
-    if identity.subject_rule not in GIVEN_RULES:
-        label = pseudonyms.subject(patient_of(header))
-        identity = replace(identity, subject_label=label, subject_rule=PSEUDONYM)
-    if identity.session_rule not in GIVEN_RULES:
-        label = pseudonyms.session(header.study_instance_uid or "")
-        identity = replace(identity, session_label=label, session_rule=PSEUDONYM)
-    return identity
+    subject, session = identity.subject, identity.session
+    if not subject.given:
+        subject = Candidate(pseudonyms.subject(patient_of(header)), PSEUDONYM)
+    if not session.given:
+        session = Candidate(pseudonyms.session(header.study_instance_uid or ""), PSEUDONYM)
+    return replace(identity, subject=subject, session=session)
 
 
 def chosen_labels(identity: Identity) -> list[str]:
     """Return the labels that a person chose."""
-    subject = (identity.subject_label, identity.subject_rule)
-    session = (identity.session_label, identity.session_rule)
-    return [label for label, rule in (subject, session) if rule in GIVEN_RULES]
+    return [each.label for each in (identity.subject, identity.session) if each.given]
 
 
-def gives_away(identity: Identity, header: IdentifiedHeader) -> bool:
-    """Return whether a chosen label is one of that patient's own identifiers, in any spelling."""
-    return not set(map(_folded, chosen_labels(identity))).isdisjoint(_identifiers(header))
+@lru_cache(maxsize=1024)
+def own_words(patient_id: str, patient_name: str, accession_number: str) -> tuple[tuple[Kind, str], ...]:
+    """Return what a chosen label must not be, in any spelling, even where it is too common to be looked for in a text:
+    ids, and words of the name alone and together; folded, without separators."""
+    ids = [(Kind.ID, text) for value in (patient_id, accession_number) for text in _long_enough(_folded(value))]
+    return (*ids, *((Kind.NAME, text) for text in _of_name(patient_name)))
 
 
-def _identifiers(header: IdentifiedHeader) -> Iterator[str]:
-    for text in (header.patient_id, header.accession_number):
-        yield from _long_enough(_folded(text or ""))
-    for group in (header.patient_name or "").split("="):
+def _of_name(patient_name: str) -> Iterator[str]:
+    for group in patient_name.split("="):
         words = [_folded(word) for word in re.split(r"[\^\s,]+", group)]
         yield from _long_enough("".join(words))
         yield from _long_enough("".join(reversed(words)))
@@ -92,4 +82,4 @@ def _long_enough(text: str) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    return _NOT_A_WORD.sub("", text).casefold()
+    return _NOT_A_WORD.sub("", fold(text))

@@ -139,6 +139,11 @@ REFUSALS = [
             "Correct it at the place named; the script in force stays as it was.",
         ),
         (
+            "routing_invalid",
+            "Line {line} is no routing expression: {message}.",
+            "Correct that line; the rules in force stay as they were.",
+        ),
+        (
             "lookup_invalid",
             "The lookup table cannot be read: {error}",
             "Write one entry a line as type/key = value; the table in force stays as it was.",
@@ -205,6 +210,11 @@ REFUSALS = [
     ),
     *_refusals(
         404,
+        (
+            "routing_not_found",
+            "There are no such routing expressions.",
+            "They are for project, subject or session; an administrator may store some.",
+        ),
         ("prearchive_session_not_found", "There is no such prearchive session.", "List /data/prearchive/projects."),
         (
             "request_not_found",
@@ -266,8 +276,18 @@ REFUSALS = [
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
         (
             "label_unproven",
-            "Under policy 'basic' another label can no longer be compared with the patient's identifiers.",
-            "Archive the session under its own labels, or import its files again under the new ones.",
+            "Nothing is kept by which another label could be compared with the patient's identifiers.",
+            "Leave the session its labels, or import its files again under the new ones.",
+        ),
+        (
+            "label_key_changed",
+            "What is kept of the patient's identifiers was made with another secret, so no label can be compared.",
+            "Put that secret.key back, leave the session its labels, or import its files again under the new ones.",
+        ),
+        (
+            "label_identifies",
+            "The {which} label holds one of the patient's own identifiers ({kind}).",
+            "Choose another label.",
         ),
         ("archive_again", "The request was to archive a prearchive session.", "Archive that session again."),
         (
@@ -551,6 +571,11 @@ LEDGER = [
             "label_identifies",
             "A label that was chosen for its session is one of the patient's own identifiers.",
             "Choose another SUBJECT_ID or EXPT_LABEL, or leave them out for a pseudonym.",
+        ),
+        (
+            "routing_failed",
+            "A routing expression of the site, at the line named, takes too long on this file.",
+            "Let an administrator correct the expression, then retry.",
         ),
         (
             "identifier_found",

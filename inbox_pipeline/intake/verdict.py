@@ -57,6 +57,7 @@ REASON_WORDS = {
     "withdrawn": "withdrawn by an undo",
     "deleted_in_review": "deleted in review",
     "script_error": "held by a script error",
+    "routing_failed": "held because a routing expression takes too long on them",
     "label_identifies": "held because their label identifies the patient",
     "identifier_found": "held because they still hold an identifier",
     "script_no_effect": "held because a script's line had no effect",

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.deid.identifier import Kind
+from inbox_pipeline.deid.keyed import Form, Forms
 from inbox_pipeline.deid.pixel_rules import Rules
 from inbox_pipeline.dicom.rewrite import Rewritten
 from inbox_pipeline.dicom.values import day, short_text, time_of_day
@@ -26,6 +28,7 @@ from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.keyed_uids import PURPOSE
 from inbox_pipeline.services.linking import link
 from inbox_pipeline.services.maps import Pairs
+from inbox_pipeline.services.new_labels import keep_digests
 from inbox_pipeline.services.policies import PIXEL_RULES_NAME, PolicyChoice, pixel_rules, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
@@ -185,6 +188,10 @@ class _Worker:
         linking: str | None,
     ) -> None:
         self.linking, self.pairs = linking, Pairs()
+        self.kept: dict[str, dict[Form, Kind]] = {}
+        """Of each study what labels must not hold, as far as it is in the catalog or on its way there."""
+        self.forms: dict[str, dict[Form, Kind]] = {}
+        """What of it is on its way."""
         self.site, self.lease, self.staging, self.rewriter, self.recipes = site, lease, staging, rewriter, recipes
         self.taken = staged_uids(site, lease.request_id)
         self.done: list[dict[str, Any]] = []
@@ -210,9 +217,11 @@ class _Worker:
                 link(self.site, self.linking, self.lease.request_id, self.pairs)
             with self.site.catalog.write() as connection:
                 ledger.update_rows(connection, self.done)
+                for study_key, forms in self.forms.items():
+                    keep_digests(connection, self.site.secret, self.lease.request_id, study_key, forms)
                 got_further = sum(1 for row in self.done if row["staged_name"] or row["reason"] == KILLS_WORKER)
                 leases.count_durable(connection, self.lease, got_further)
-        self.done, self.since, self.pairs = [], time.monotonic(), Pairs()
+        self.done, self.since, self.pairs, self.forms = [], time.monotonic(), Pairs(), {}
         self.batch_seconds = BATCH_SECONDS
 
     def staged(self, row: RowMapping) -> dict[str, Any]:
@@ -232,7 +241,14 @@ class _Worker:
 
     def _written(self, row: RowMapping, file: BinaryIO) -> Written:
         recipe = self.recipes[row["session_number"]]
-        return self.rewriter.write(Source.of(row), recipe, Target(file), pairs=self.linking is not None)
+        return self.rewriter.write(Source.of(row), recipe, Target(file), pairs=self.linking is not None, forms=True)
+
+    def _note_forms(self, study_key: str, forms: Forms) -> None:
+        kept = self.kept.setdefault(study_key, {})
+        new = {form: kind for form, kind in forms.items() if form not in kept}
+        if new:
+            kept |= new
+            self.forms.setdefault(study_key, {}).update(new)
 
     def _accept(self, row: RowMapping, written: Written, part: Path) -> dict[str, Any]:
         if (row["session_number"], written.uid) in self.taken:
@@ -242,6 +258,8 @@ class _Worker:
         replace_part(part, final)
         if written.pairs is not None:
             self.pairs.add(written.pairs)
+        if written.forms is not None:
+            self._note_forms(row["study_key"], written.forms)
         result = written.result
         return {
             "disposition": "pending",
@@ -260,6 +278,7 @@ class _Worker:
             "warnings": len(written.warnings),
             "identifiers": written.identifiers,
             "face": written.face,
+            "digested": written.forms is not None,
         }
 
 

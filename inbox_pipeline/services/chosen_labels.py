@@ -1,7 +1,8 @@
 """Whether a label that a person chose gives the patient away, found out before any byte is written.
 
 Belongs here: comparing chosen labels with all identifiers of a file, and whose other files a given-away label concerns.
-Does not belong here: which labels were chosen (`intake/pseudonymous.py`), what identifies (`deid/identifiers.py`).
+Does not belong here: which labels were chosen (`intake/pseudonymous.py`), how they are compared (`deid/keyed.py`),
+labels that a session gets later (`new_labels.py`).
 """
 
 from __future__ import annotations
@@ -10,26 +11,25 @@ from collections.abc import Iterable
 from functools import partial
 from typing import BinaryIO
 
-from inbox_pipeline.deid.folding import fold
+from inbox_pipeline.deid.keyed import kinds_in, uids_in
 from inbox_pipeline.dicom.elements import UNDEFINED, Layout, root_elements
-from inbox_pipeline.dicom.header import LARGEST_TEXT, Header
+from inbox_pipeline.dicom.header import LARGEST_TEXT
 from inbox_pipeline.dicom.preface import read_preface
 from inbox_pipeline.dicom.stretches import RootElement, Stretch
 from inbox_pipeline.dicom.window import Window
 from inbox_pipeline.intake.identify import Identity
-from inbox_pipeline.intake.pseudonymous import chosen_labels, gives_away
+from inbox_pipeline.intake.pseudonymous import chosen_labels
 from inbox_pipeline.services.grouping import Row
 from inbox_pipeline.services.profile import Profile, ProfilePass
 
 GIVEN_AWAY = "label_identifies"
 
 
-def identifies(identity: Identity, header: Header, stream: BinaryIO, size: int, profile: Profile) -> bool:
-    """Return whether a chosen label is one of the identifiers of a file, in any spelling.
+def identifies(identity: Identity, stream: BinaryIO, size: int, profile: Profile) -> bool:
+    """Return whether a chosen label is or holds one of the identifiers of a file, in any spelling.
 
     Args:
         identity: the labels and the rules that found them.
-        header: what a scan has read of the file.
         stream: the file.
         size: its length in bytes.
         profile: says what identifies under the policy.
@@ -38,13 +38,13 @@ def identifies(identity: Identity, header: Header, stream: BinaryIO, size: int, 
         NotReadable: the file's elements cannot be walked.
     """
     chosen = chosen_labels(identity)
-    if not chosen or gives_away(identity, header):
-        return bool(chosen)
+    if not chosen:
+        return False
     window = Window(stream, size)
     preface = read_preface(stream, window)
     seen = ProfilePass(profile)
     seen.look(_stretches(preface.data_set, preface.start, preface.layout), preface.layout)
-    return any(seen.is_identifier(fold(label)) for label in chosen)
+    return any(kinds_in(label, seen.label_forms) or seen.has_uid(uids_in(label)) for label in chosen)
 
 
 def concerned(given_away: Iterable[Row], others: Iterable[Row]) -> dict[int, str]:

@@ -14,7 +14,7 @@ from inbox_pipeline.intake.prearchive import READY, state_after
 from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
 from inbox_pipeline.services.guards import CODES
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.store.catalog import commits, leases, ledger, prearchive, requests
+from inbox_pipeline.store.catalog import commits, digests, leases, ledger, prearchive, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 from inbox_pipeline.store.catalog.schema import DELETED, HANDED_OVER
@@ -86,6 +86,7 @@ def end_request(
     )
     leases.release(connection, request_id, verdict.reason)
     commits.release_all(connection, request_id)
+    digests.forget_unused(connection, request_id)
     site_store.record(
         connection, "system", "request.end", str(request_id), outcome=verdict.outcome, reason=verdict.reason
     )

@@ -24,6 +24,7 @@ from inbox_pipeline.intake.modalities import known_modality
 from inbox_pipeline.intake.pseudonymous import pseudonymous
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.requests import is_archive_file
+from inbox_pipeline.intake.routing import NO_ROUTING, Routing, RuleTooSlow
 from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, identifies
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.store.fresh import FRESH
@@ -52,12 +53,14 @@ _FACTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a scan must know of the request: explicit labels, the key for identifiers, and what cleans if anything."""
+    """What a scan must know of the request: explicit labels, the key for identifiers, what cleans if anything, and the
+    administrators' rules."""
 
     subject_label: str | None
     session_label: str | None
     secret: Secret
     profile: Profile | None = None
+    routing: Routing = NO_ROUTING
     headers: Headers = field(default_factory=Headers)
 
 
@@ -111,14 +114,17 @@ def _read(stream: BinaryIO, entry: Entry, asked: Asked) -> dict[str, Any]:
     if litter:
         return ended(litter)
     stream.seek(0)
-    header = read_header(stream, size=entry.size, headers=asked.headers)
+    header = read_header(stream, size=entry.size, headers=asked.headers, also=asked.routing.tags)
     fault = _uid_fault(header, cleaned=asked.profile is not None)
     if fault:
         return ended(fault)
-    identity = identify(header, asked.subject_label, asked.session_label)
+    try:
+        identity = identify(header, asked.subject_label, asked.session_label, asked.routing)
+    except RuleTooSlow as slow:
+        return ended("routing_failed") | {"detail": str(slow)}
     if asked.profile is None:
         return _facts(header, identity, asked.secret)
-    given_away = identifies(identity, header, stream, entry.size, asked.profile)
+    given_away = identifies(identity, stream, entry.size, asked.profile)
     facts = _facts(header, pseudonymous(identity, header, asked.profile.pseudonyms), asked.secret)
     return facts | (ended(GIVEN_AWAY) if given_away else {})
 
@@ -153,10 +159,10 @@ def _facts(header: Header, identity: Identity, secret: Secret) -> dict[str, Any]
         "modality": known_modality(header.modality),
         "scan_label_asked": scan_label(header.series_number, header.series_instance_uid or ""),
         "instance_number": number if number is not None and abs(number) <= LARGEST_INSTANCE_NUMBER else None,
-        "subject_label": identity.subject_label,
-        "session_label": identity.session_label,
-        "subject_rule": identity.subject_rule,
-        "session_rule": identity.session_rule,
+        "subject_label": identity.subject.label,
+        "session_label": identity.session.label,
+        "subject_rule": identity.subject.rule,
+        "session_rule": identity.session.rule,
         "auto_archive": identity.auto_archive,
     }
 

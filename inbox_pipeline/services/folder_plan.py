@@ -1,7 +1,7 @@
 """Scan and validate in memory, as an import does them with a catalog.
 
-Belongs here: what the commands that need no catalog make of a set of files. Does not belong here: the decisions
-(`scan.py`, `validate.py`, `intake`), what then happens to the files.
+Belongs here: what dry runs and the commands that need no catalog make of a set of files. Does not belong here: the
+decisions (`scan.py`, `validate.py`, `intake`), what then happens to the files, what a catalog adds (`plan.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from inbox_pipeline.store.secret import Secret
 
 UNASSIGNED = "Unassigned"
 ONE_LABEL = "several_studies_one_label"
+_ANYWHERE = Destination(AUTO_ARCHIVE_CODE, auto_archive=True)
 
 Row = dict[str, Any]
 
@@ -52,8 +53,17 @@ def plan_entries(folder: Requested, covered: Iterable[Entry], asked: ImportParam
     return plan_examined(folder, (examine(folder, entry, labels) for entry in covered), asked.session_label)
 
 
-def plan_examined(folder: Requested, examined: Iterable[Row], session_label: str | None) -> FolderPlan:
-    """Validate entries of a folder that have been examined; `session_label` is the one that was asked for."""
+def plan_examined(
+    folder: Requested, examined: Iterable[Row], session_label: str | None, destination: Destination = _ANYWHERE
+) -> FolderPlan:
+    """Validate entries of a folder that have been examined.
+
+    Args:
+        folder: the folder.
+        examined: a row for each.
+        session_label: the one that was asked for.
+        destination: where sessions go; without a catalog, to a place where no label is taken.
+    """
     same: dict[str, str] = {}
     found = [{"id": n, **_sharing(row, same)} for n, row in enumerate(examined)]
     rows = [row for row in found if row["disposition"] == "pending"]
@@ -65,7 +75,7 @@ def plan_examined(folder: Requested, examined: Iterable[Row], session_label: str
     for row_id, reason in verdicts.items():
         found[row_id] |= {"disposition": disposition_of(reason), "reason": reason}
     kept = [row for row in rows if row["id"] not in verdicts]
-    return FolderPlan(found, plan_rows(folder, kept, Destination(AUTO_ARCHIVE_CODE, auto_archive=True)), studies)
+    return FolderPlan(found, plan_rows(folder, kept, destination), studies)
 
 
 def _sharing(row: Row, same: dict[str, str]) -> Row:

@@ -34,7 +34,7 @@ class Look:
     def asked(self, headers: Headers) -> Asked:
         """Return what an examination must know; `headers` remembers from file to file."""
         profile = None if self.policy is None else self.policy.profile()
-        return Asked(self.subject_label, self.session_label, self.grouping, profile, headers)
+        return Asked(self.subject_label, self.session_label, self.grouping, profile, headers=headers)
 
 
 def examined(look: Look, folder: Requested, covered: Iterable[Entry], jobs: int, headers: Headers) -> Iterator[Row]:

@@ -167,6 +167,7 @@ def validate(site: Site, lease: Lease) -> None:
             "state": "READY",
             "reason": None,
             "findings": [],
+            "identified": first["identified"],
             "scripts": session["scripts"],
         }
         requests.replace_plan(connection, lease.request_id, [plan])

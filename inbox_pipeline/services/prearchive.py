@@ -24,7 +24,7 @@ from inbox_pipeline.services.accounts import Account, may_edit, may_read
 from inbox_pipeline.services.destination import destination_of
 from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.generation import join
-from inbox_pipeline.services.policies import BASIC
+from inbox_pipeline.services.new_labels import refuse_identifying
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import finish
 from inbox_pipeline.services.verify import Verification, compare_session
@@ -118,13 +118,13 @@ def archive(site: Site, account: Account, place: Place, wish: Wish) -> int:
 
     Raises:
         Rejected: as `session`; `session_locked`, `session_state`, `project_denied`, `subject_label_illegal`,
-            `session_label_illegal`, `label_unproven`; nothing was changed.
+            `session_label_illegal`, `label_identifies`, `label_unproven`, `label_key_changed`; nothing was changed.
     """
     _refuse_labels(wish)
     with site.catalog.write() as connection:
         found = _found(site, connection, account, place)
         _require_open(connection, found, "archive")
-        _refuse_unproven(found, wish)
+        refuse_identifying(site, connection, found, wish.subject_label, wish.session_label)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
         values = _request(site, account, found, wish, project_id)
         if not prearchive.change(connection, found, state=QUEUED_ARCHIVING, state_before=found["state"]):
@@ -139,14 +139,6 @@ def _refuse_labels(wish: Wish) -> None:
     for label, code in ((wish.subject_label, "subject_label_illegal"), (wish.session_label, "session_label_illegal")):
         if label is not None and not is_legal(label):
             raise refusal(code)
-
-
-def _refuse_unproven(found: RowMapping, wish: Wish) -> None:
-    """Refuse other labels under policy `basic`: nothing is kept by which they could be compared with the patient's own
-    identifiers, as labels are at an import (DESIGN section 3)."""
-    labels = ((wish.subject_label, found["subject_label"]), (wish.session_label, found["label"]))
-    if found["policy"] == BASIC and any(asked not in (None, own) for asked, own in labels):
-        raise refusal("label_unproven")
 
 
 def _require_open(connection: Connection, found: RowMapping, operation: str) -> None:
@@ -201,7 +193,7 @@ def foresee(site: Site, account: Account, place: Place, wish: Wish) -> list[Find
     _refuse_labels(wish)
     with site.catalog.read() as connection:
         found = _found(site, connection, account, place)
-        _refuse_unproven(found, wish)
+        refuse_identifying(site, connection, found, wish.subject_label, wish.session_label)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
         rows = prearchive.files(connection, found["id"])
         plan = _planned(connection, found, wish, project_id)

@@ -19,6 +19,7 @@ from inbox_pipeline.deid.folding import fold
 from inbox_pipeline.deid.identifier import Kind
 from inbox_pipeline.deid.identifiers import NOTHING, IdentifierCollector, Identifiers, uids_in
 from inbox_pipeline.deid.identifying import KEPT_IN_THE_OPEN, kind_of
+from inbox_pipeline.deid.keyed import Forms, forms_of
 from inbox_pipeline.deid.leaves import leaves
 from inbox_pipeline.deid.options import MODIFIED_DATES
 from inbox_pipeline.deid.pixel_decision import (
@@ -43,6 +44,7 @@ from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.nested import IMPLICIT, encoded
 from inbox_pipeline.dicom.stretches import Stretch, find
 from inbox_pipeline.dicom.text import decode
+from inbox_pipeline.intake.pseudonymous import own_words
 from inbox_pipeline.script import Change
 from inbox_pipeline.script.blanking import blank_pixels
 from inbox_pipeline.script.errors import Failure
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from inbox_pipeline.script.frames import Stored
 
 _CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY = 0x00080005, 0x00080016, 0x00100020, 0x00100021, 0x0020000D
+_NAME, _ACCESSION = 0x00100010, 0x00080050
 _FRAME_END = 132
 _OFFSET = re.compile(r"[+-][01][0-9][0-5][0-9]")
 """A value of (0008,0201) Timezone Offset From UTC."""
@@ -64,7 +67,7 @@ NO_RULES = Rules(())
 _PASSING = frozenset({"recode", "create"})
 """Actions of a script's change that say nothing of the element's value."""
 _DIRECT = frozenset({Kind.NAME, Kind.ID, Kind.PHONE, Kind.ADDRESS, Kind.BIRTH_DATE})
-_KNOWN = (_CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY)
+_KNOWN = (_CHARSET, _SOP_CLASS, _PATIENT_ID, _ISSUER, _STUDY, _NAME, _ACCESSION)
 _NOBODY = IdentifierCollector()
 """What has been gathered from most stretches."""
 _KINDS, _REMEMBERED = 64, 8192
@@ -182,6 +185,7 @@ class ProfilePass:
         self.cleans, self.holds = profile.cleans, profile.holds
         self._instance: Instance | None = None
         self._identifiers = NOTHING
+        self._own_words: tuple[tuple[Kind, str], ...] = ()
 
     def look(self, stretches: Sequence[Stretch], layout: Layout) -> None:
         """Gather what must be known of the original: whose it is, and what says so."""
@@ -192,6 +196,9 @@ class ProfilePass:
         patient = Patient(*(decode(known[tag], charset) for tag in (_PATIENT_ID, _ISSUER, _STUDY)))
         self._instance = Instance(patient, iod, charset, layout)
         self._identifiers = self._looked_for(collector, patient)
+        if self.cleans:
+            name, accession = decode(known[_NAME], charset, name=True), decode(known[_ACCESSION], charset)
+            self._own_words = own_words(patient.patient_id, name, accession)
 
     def _looked_for(self, collector: IdentifierCollector, patient: Patient) -> Identifiers:
         """Under policy `none`, only what names the patient: UIDs and dates stay by design, places and machines, too."""
@@ -261,10 +268,14 @@ class ProfilePass:
     def _stop(self) -> Stopped:
         return Stopped(self._decision.reason or "", self._decision.detail)
 
-    def is_identifier(self, text: str) -> bool:
-        """Return whether a folded text is one of the original's identifiers, whole, in any spelling."""
-        known = (*self._identifiers.patterned, *self._identifiers.days)
-        return text in self._identifiers.uids or any(one.pattern.fullmatch(text) for one in known)
+    @property
+    def label_forms(self) -> Forms:
+        """Return what a label of the original's session must neither be nor hold, UIDs left out."""
+        return forms_of(self._identifiers, self._own_words)
+
+    def has_uid(self, texts: Collection[str]) -> bool:
+        """Return whether one of some UIDs is among the original's."""
+        return not self._identifiers.uids.isdisjoint(texts)
 
     def strip_meta(self, dataset: Dataset) -> None:
         """Take out of the file meta information what names machines and senders."""

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from inbox_pipeline.errors import Unavailable
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.routing import versions_in_force
 from inbox_pipeline.services.scopes import existing_project, site_settings
 from inbox_pipeline.services.scripts import current_version
 from inbox_pipeline.services.setting_rules import (
@@ -174,9 +175,10 @@ def set_site(site: Site, actor: str, **changes: Any) -> dict[str, Any]:
 
 
 def show_site(site: Site) -> dict[str, Any]:
-    """Return the site's settings and its script's version."""
+    """Return the site's settings, its script's version, and of the routing expressions those that count."""
     with site.catalog.read() as connection:
-        return {**site_settings(connection), "script": current_version(connection, None)}
+        script, routing = current_version(connection, None), versions_in_force(connection)
+        return {**site_settings(connection), "script": script, "routing": routing}
 
 
 def _insert(

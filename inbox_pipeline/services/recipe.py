@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from inbox_pipeline.deid.keyed import Forms
 from inbox_pipeline.dicom.changes import CHARSET
 from inbox_pipeline.dicom.codes import DEIDENTIFICATION_METHOD_CODE_SEQUENCE, append_method_code
 from inbox_pipeline.dicom.elements import Layout
@@ -185,6 +186,11 @@ class Editor:
     def watches(self) -> bool:
         """Whether the output is searched for identifiers."""
         return self._pass is not None
+
+    @property
+    def label_forms(self) -> Forms | None:
+        """What a label of the source's session must neither be nor hold, if a profile cleans it."""
+        return self._pass.label_forms if self._pass is not None and self.cleans else None
 
     def look(self, stretches: Sequence[Stretch], layout: Layout) -> None:
         """See the elements of the source before any edit."""

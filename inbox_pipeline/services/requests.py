@@ -414,6 +414,7 @@ def _sessions(row: RowMapping, tallies: Sequence[Tally], plans: Sequence[RowMapp
             "files": files[session["number"]],
             "reason": session["reason"],
             "findings": session["findings"],
+            "identified": session["identified"],
         }
         for session in plans
         if session["state"] != "EMPTY"

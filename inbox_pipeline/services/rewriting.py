@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
+from inbox_pipeline.deid.keyed import Forms
 from inbox_pipeline.dicom.errors import NotReadable, NotWritable, OverLimits
 from inbox_pipeline.dicom.headers import Headers
 from inbox_pipeline.dicom.rewrite import Rewritten, edited, rewrite
@@ -58,6 +59,8 @@ class Written:
     identifiers: int = 0
     face: bool = False
     pairs: Pairs | None = None
+    forms: Forms | None = None
+    """What labels of the file's session must neither be nor hold, under a policy that hides who the patient is."""
 
     @property
     def uid(self) -> str:
@@ -115,11 +118,19 @@ class Rewriter:
         self._headers = headers or Headers()
 
     def write(
-        self, source: Source, recipe: Recipe, target: Target, *, pairs: bool = False, md5: bool = True
+        self,
+        source: Source,
+        recipe: Recipe,
+        target: Target,
+        *,
+        pairs: bool = False,
+        md5: bool = True,
+        forms: bool = False,
     ) -> Written:
         """Read a source once and write what the recipe makes of it; with `pairs`, tell what became of identifiers.
 
-        Without `md5`, which takes as long as both SHA-256 together, the output has none.
+        Without `md5`, which takes as long as both SHA-256 together, the output has none. With `forms`, tell what
+        a label must not hold.
 
         Raises:
             Stopped: the reason why there is no file; what was written so far is to be dropped.
@@ -132,7 +143,8 @@ class Rewriter:
             result = rewritten(stream, target, editor, editor, source.size, headers=self._headers, pairs=pairs, md5=md5)
             _require_read_once(stream, source, result)
             told = editor.pairs(result) if pairs else None
-            return _identified(Written(result, editor.trace.warnings, editor.identifiers_left, editor.shows_face, told))
+            facts = (editor.trace.warnings, editor.identifiers_left, editor.shows_face, told)
+            return _identified(Written(result, *facts, editor.label_forms if forms else None))
 
         return self._opened(source, work)
 

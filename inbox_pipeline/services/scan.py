@@ -18,6 +18,7 @@ from inbox_pipeline.services.care import KILLS_WORKER, Care
 from inbox_pipeline.services.examine import Asked, ended, entries, examine, open_folder
 from inbox_pipeline.services.policies import PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
+from inbox_pipeline.services.routing import routing_of
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases, ledger, requests
 from inbox_pipeline.store.catalog.leases import Lease
@@ -42,11 +43,12 @@ def scan(site: Site, lease: Lease, care: Care, check: Callable[[], None]) -> Non
         row = requests.get(connection, request_id)
         known = ledger.known_paths(connection, request_id)
         only = requests.listed_files(connection, request_id)
-    if row is None:
-        raise Rejected("request_not_found", "The request is gone.", "")
+        if row is None:
+            raise Rejected("request_not_found", "The request is gone.", "")
+        routing = routing_of(connection, row["routing"])
     choice = PolicyChoice.of(row)
     profile = Profile(choice, pseudonyms_of(site.secret, row["project_id"])) if choice.basic else None
-    asked = Asked(row["subject_label"], row["session_label"], site.secret, profile)
+    asked = Asked(row["subject_label"], row["session_label"], site.secret, profile, routing)
     rows = _Rows(site, lease)
     found = set()
     with open_folder(row["source_path"]) as folder:

@@ -51,8 +51,13 @@ def check_project_id(project_id: str) -> None:
     Raises:
         Rejected: `name_illegal`.
     """
-    if not _ID.fullmatch(project_id) or project_id.casefold() in _RESERVED:
+    if not is_project_id(project_id):
         raise refusal("name_illegal", name=project_id)
+
+
+def is_project_id(text: str) -> bool:
+    """Return whether a project can have that ID."""
+    return _ID.fullmatch(text) is not None and text.casefold() not in _RESERVED
 
 
 def check_setting(name: str, value: Any, known: Container[str]) -> None:

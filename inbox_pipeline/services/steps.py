@@ -32,6 +32,7 @@ from inbox_pipeline.services.from_prearchive import is_review
 from inbox_pipeline.services.guards import recorded, require
 from inbox_pipeline.services.lease import Keeper, hold, lost
 from inbox_pipeline.services.policies import PolicyChoice
+from inbox_pipeline.services.routing import versions_in_force
 from inbox_pipeline.services.scan import scan
 from inbox_pipeline.services.settling import settle
 from inbox_pipeline.services.site import Site
@@ -152,7 +153,7 @@ def _scan(site: Site, keeper: Keeper, staging: Staging) -> str:
 
 
 def keep_policy(site: Site, lease: Lease) -> None:
-    """Note the project's policy on the request, which keeps to it whatever is set meanwhile.
+    """Note the project's policy and the site's routing on the request, which keeps to them whatever is set meanwhile.
 
     Raises:
         Rejected: `project_gone`; `policy_forbids`, if the policy came after the request.
@@ -166,6 +167,7 @@ def keep_policy(site: Site, lease: Lease) -> None:
         if row is not None and row["prevent_anon"] and PolicyChoice.of(project).basic:
             raise Rejected("policy_forbids", ending("policy_forbids").sentence, ending("policy_forbids").hint)
         choice = {name: project[name] for name in ("policy", "options", "strict_identifiers")}
+        choice["routing"] = versions_in_force(connection)
         if not leases.update_held(connection, lease, **choice):
             raise lost(lease.request_id)
 
@@ -377,5 +379,7 @@ def _session(session: Any) -> dict[str, Any]:
         "state": session["state"],
         "reason": session["reason"] or "",
         "accession": session["accession"] or "",
+        "subject from": session["subject_rule"],
+        "label from": session["session_rule"],
         "findings": ", ".join(f"{f['code']} ({f['count']})" for f in session["findings"]),
     }

@@ -9,23 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
 from inbox_pipeline.intake.reasons import disposition_of
+from inbox_pipeline.intake.routing import Routing
 from inbox_pipeline.intake.sessions import (
     Destination,
     PlannedSession,
     studies_under_one_label,
 )
+from inbox_pipeline.services.accounts import get_account
 from inbox_pipeline.services.chosen_labels import GIVEN_AWAY, concerned
 from inbox_pipeline.services.destination import may_join, merge_of
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.grouping import Row, facts, judge, plan_rows
+from inbox_pipeline.services.identification import Naming, identified, known_projects
 from inbox_pipeline.services.present import Present, present_in
+from inbox_pipeline.services.routing import routing_of
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, ledger, projects, requests
+from inbox_pipeline.store.inbox import Requested
 
 
 def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
@@ -49,6 +54,7 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
             raise Rejected("request_not_found", "The request is gone.", "")
         merge = merge_of(connection, request)
         present = present_in(connection, request, rows)
+        routing = routing_of(connection, request["routing"])
     _refuse_one_label(site, request_id, rows, request["session_label"])
     with open_folder(request["source_path"]) as folder:
         known = {row_id: instance["source_sha256"] for row_id, instance in present.instances.items()}
@@ -56,8 +62,25 @@ def validate(site: Site, request_id: int, check: Callable[[], None]) -> None:
         verdicts |= concerned(given_away, rows)
         kept = [row for row in rows if verdicts.get(row["id"], ARCHIVED_ALREADY) == ARCHIVED_ALREADY]
         sessions = plan_rows(folder, kept, destination)
-    present.name_subjects(sessions)
-    _write(site, request_id, request["project_id"], rows, verdicts, digests, sessions, present)
+        present.name_subjects(sessions)
+        named = _named(site, request, folder, kept, sessions, routing)
+    planned = [_plan_row(request, session, named.get(session.number)) for session in sessions]
+    _write(site, request_id, rows, verdicts, digests, sessions, planned, present)
+
+
+def _named(
+    site: Site,
+    request: RowMapping,
+    folder: Requested,
+    rows: Sequence[Row],
+    sessions: Sequence[PlannedSession],
+    routing: Routing,
+) -> dict[int, dict[str, Any]]:
+    """Return by which rules the sessions are named; names of rules alone, since they are stored."""
+    account = get_account(site, request["username"])
+    known = known_projects(site, account)
+    naming = Naming(request["project_id"], request["subject_label"], request["session_label"], routing, known)
+    return identified(folder, rows, sessions, naming, labels=False)
 
 
 def destination_of(connection: Connection, request: Row | None, first_number: int) -> Destination:
@@ -91,11 +114,11 @@ def _refuse_one_label(site: Site, request_id: int, rows: Sequence[Row], label: s
 def _write(
     site: Site,
     request_id: int,
-    project_id: str,
     rows: Sequence[Row],
     verdicts: Mapping[int, str],
     digests: Mapping[int, str],
     sessions: Sequence[PlannedSession],
+    planned: Sequence[Mapping[str, Any]],
     present: Present,
 ) -> None:
     placed = {row_id: (session.number, scan) for session in sessions for row_id, scan in session.scans.items()}
@@ -104,7 +127,6 @@ def _write(
         | present.place(row, verdicts.get(row["id"]))
         for row in rows
     ]
-    planned = [_plan_row(request_id, project_id, session) for session in sessions]
     for start in range(0, len(changes), ledger.BATCH):
         with site.catalog.write() as connection:
             ledger.update_rows(connection, changes[start : start + ledger.BATCH])
@@ -124,11 +146,11 @@ def _change(row: Row, verdict: str | None, digest: str | None, place: tuple[int,
     }
 
 
-def _plan_row(request_id: int, project_id: str, session: PlannedSession) -> dict[str, Any]:
+def _plan_row(request: RowMapping, session: PlannedSession, named: dict[str, Any] | None) -> dict[str, Any]:
     return {
-        "request_id": request_id,
+        "request_id": request["id"],
         "number": session.number,
-        "project_id": project_id,
+        "project_id": request["project_id"],
         "subject_label": session.subject_label,
         "session_label": session.session_label,
         "study_key": session.study_key,
@@ -139,4 +161,5 @@ def _plan_row(request_id: int, project_id: str, session: PlannedSession) -> dict
         "state": session.state,
         "reason": session.reason,
         "findings": session.findings,
+        "identified": named,
     }

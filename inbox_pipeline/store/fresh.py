@@ -32,4 +32,5 @@ FRESH: Mapping[str, Any] = {
     "warnings": 0,
     "identifiers": 0,
     "face": False,
+    "digested": None,
 }

@@ -1,7 +1,7 @@
 """Our own API under `/api/v1/`: what XNAT's routes cannot say. Errors are RFC 9457 problems.
 
-Belongs here: requests, their ledger, cancel, retry, undo and plan; versions of scripts, and checking one. Does not
-belong here: XNAT's routes, and rules.
+Belongs here: requests, their ledger, cancel, retry, undo and plan; versions of scripts, and checking one; routing
+expressions. Does not belong here: XNAT's routes, and rules.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from fastapi import Query as QueryParameter
 from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 
-from inbox_pipeline.services import requests, scripts, undo
+from inbox_pipeline.services import requests, routing, scripts, undo
 from inbox_pipeline.services.linking import linked
 from inbox_pipeline.services.plan import plan
 from inbox_pipeline.web.answers import PROBLEM, json_answer
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs
-from inbox_pipeline.web.rights import Owned, Readable
+from inbox_pipeline.web.rights import Administrator, Owned, Readable
 from inbox_pipeline.web.script_body import JSON_BYTES
 from inbox_pipeline.web.xnat_import import Number
 
@@ -106,6 +106,16 @@ class PlanOrder(BaseModel):
     project: StrictStr = ""
     subject: StrictStr | None = None
     session: StrictStr | None = None
+    values: StrictBool = False
+
+
+class RoutingOrder(BaseModel):
+    """Routing expressions to be stored, and whether they count; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: StrictStr | None = None
+    enabled: StrictBool | None = None
 
 
 class ScriptOrder(BaseModel):
@@ -120,6 +130,7 @@ class ScriptOrder(BaseModel):
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Before = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1)]
 Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
+Target = Literal["project", "subject", "session"]
 
 
 @router.post("/requests", status_code=201, response_model=None)
@@ -191,8 +202,10 @@ def restore_request(account: Known, site: Served, number: Number) -> Response:
 
 @router.post("/plan", response_model=None)
 def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
-    """Say what an import would do, per session and file, writing nothing."""
-    return json_answer(plan(site, account, order.path, order.project, order.subject, order.session))
+    """Say what an import would do, per session and file, writing nothing; `values` tells what rules find."""
+    return json_answer(
+        plan(site, account, order.path, order.project, order.subject, order.session, values=order.values)
+    )
 
 
 @router.post("/scripts/check", response_model=None)
@@ -212,6 +225,26 @@ def site_versions(_account: Known, site: Served) -> Response:
 def site_version(version: Version, _account: Known, site: Served) -> Response:
     """Answer a version of the site's script with its text and lookup table."""
     return json_answer(scripts.script_version(site, version))
+
+
+@router.get("/routing", response_model=None)
+def show_routing(_account: Known, site: Served) -> Response:
+    """Answer the routing expressions for projects, subjects and sessions, the newest version of each."""
+    return json_answer(routing.show_routing(site))
+
+
+@router.get("/routing/{target}/versions", response_model=None)
+def routing_versions(target: Target, _account: Known, site: Served) -> Response:
+    """List the versions of the routing expressions for `project`, `subject` or `session`, newest first."""
+    return json_answer({"versions": routing.rule_versions(site, target)})
+
+
+@router.put("/routing/{target}", response_model=None)
+@body_limit(JSON_BYTES)
+def set_routing(target: Target, order: RoutingOrder, sender: Administrator, site: Served) -> Response:
+    """Store the routing expressions for `project`, `subject` or `session`, or switch them."""
+    routing.set_rules(site, sender.login, target, order.text, order.enabled)
+    return json_answer(routing.show_routing(site)[target])
 
 
 @router.get("/projects/{project_id}/scripts", response_model=None)

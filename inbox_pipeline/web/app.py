@@ -26,6 +26,7 @@ from inbox_pipeline.web import (
     xnat_manage,
     xnat_people,
     xnat_prearchive,
+    xnat_routing,
     xnat_search,
     xnat_session,
 )
@@ -42,6 +43,7 @@ ROUTERS = (
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
+    xnat_routing.router,
     xnat_people.xapi,
     xnat_people.router,
     xnat_prearchive.router,

@@ -1,7 +1,7 @@
 """XNAT's older routes for anonymization scripts: the configuration service's tool `anon`, and `config/edit`.
 
 Belongs here: their tables and parameters, under `/data` and `/REST`. Does not belong here: what is stored
-(`services/scripts.py`).
+(`services/scripts.py`), the tool `dicom` (`xnat_routing.py`).
 
 A site's script has the path `script`, a project's `/projects/<ID>`, as XNAT stores them.
 """
@@ -9,6 +9,7 @@ A site's script has the path `script`, a project's `/projects/<ID>`, as XNAT sto
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -122,31 +123,45 @@ def _require_path(project: str, path: str) -> None:
 
 
 def _configuration(site: Site, scope: str | None, query: Pairs) -> Response:
-    """Answer the version asked for: with `contents=true` its text alone, with `meta=true` everything but the text."""
+    """Answer the version asked for."""
     enabled, row = scripts.is_enabled(site, scope), _asked_version(site, scope, last(query, "version"))
+    place = {"tool": "anon", "path": "script" if scope is None else f"/projects/{scope}", "project": scope or ""}
+    return configuration(place, {**row, "enabled": enabled}, query, "script_not_found")
+
+
+def configuration(place: Mapping[str, str], row: Mapping[str, Any], query: Pairs, absent: str) -> Response:
+    """Answer a version of a configuration: with `contents=true` its text alone, with `meta=true` all but the text.
+
+    Args:
+        place: `tool`, `path` and `project`.
+        row: `text`, `author`, `created_at`, `version`, `enabled`.
+        query: of the request.
+        absent: the refusal for the text of one that is switched off.
+
+    Raises:
+        Rejected: `absent`.
+    """
     contents, meta = (last(query, name).lower() == "true" for name in ("contents", "meta"))
     if contents and not meta:
-        if not enabled:
-            raise refusal("script_not_found")
+        if not row["enabled"]:
+            raise refusal(absent)
         return text(row["text"])
     members = {
-        "tool": "anon",
-        "path": "script" if scope is None else f"/projects/{scope}",
-        "project": scope or "",
+        **place,
         "user": row["author"],
-        "create_date": _date(row),
+        "create_date": date(row),
         "reason": "",
         "contents": "" if meta and not contents else row["text"],
         "unversioned": False,
         "version": row["version"],
-        "status": "enabled" if enabled else "disabled",
+        "status": "enabled" if row["enabled"] else "disabled",
     }
-    return _table([members])
+    return table([members])
 
 
 def _configure(site: Site, actor: str, scope: str | None, query: Pairs, given: str) -> Response:
     """Store, then switch by `status`; switching off, or without a body, is all that happens (as XNAT does)."""
-    wanted = _switch(query, "status", STATUS_WORDS)
+    wanted = switch(query, "status", STATUS_WORDS)
     if wanted is None or (wanted and given):
         _store(site, actor, scope, given)
     if wanted is not None:
@@ -158,15 +173,15 @@ def _edited(site: Site, scope: str | None, column: str) -> Response:
     """Answer the row of `config/edit`, whose values are all text; the project of the site's script is -1."""
     stored = scripts.active_script(site, scope)
     if stored is None:
-        return _table([])
+        return table([])
     row = scripts.script_versions(site, scope)[0]
-    members = {"project": scope or "-1", "user": row["author"], "create_date": _date(row), "id": str(row["id"])}
-    return _table([{**members, column: stored.text if column == "script" else str(stored.enabled).lower()}])
+    members = {"project": scope or "-1", "user": row["author"], "create_date": date(row), "id": str(row["id"])}
+    return table([{**members, column: stored.text if column == "script" else str(stored.enabled).lower()}])
 
 
 def _edit(site: Site, actor: str, scope: str | None, query: Pairs, given: str) -> Response:
     """Store and then switch by `activate`; without a body, `activate` alone counts."""
-    wanted = _switch(query, "activate", SWITCH_POSITIONS)
+    wanted = switch(query, "activate", SWITCH_POSITIONS)
     if given or wanted is None:
         _store(site, actor, scope, given)
     if wanted is not None:
@@ -175,7 +190,7 @@ def _edit(site: Site, actor: str, scope: str | None, query: Pairs, given: str) -
 
 
 def _activate(site: Site, actor: str, scope: str | None, query: Pairs) -> Response:
-    wanted = _switch(query, "activate", SWITCH_POSITIONS)
+    wanted = switch(query, "activate", SWITCH_POSITIONS)
     if wanted is None:
         raise refusal("parameter_invalid", name="activate")
     scripts.set_enabled(site, actor, wanted, scope)
@@ -189,7 +204,7 @@ def _store(site: Site, actor: str, scope: str | None, given: str) -> None:
         put_project_script(site, actor, scope, given)
 
 
-def _switch(query: Pairs, name: str, words: dict[str, bool]) -> bool | None:
+def switch(query: Pairs, name: str, words: dict[str, bool]) -> bool | None:
     """Return what a parameter of the query says, None when it is not there.
 
     Raises:
@@ -207,7 +222,7 @@ def _asked_version(site: Site, scope: str | None, version: str) -> dict[str, Any
     Raises:
         Rejected: `script_not_found`.
     """
-    if not version.isascii() or not version.isdigit() or len(version) > 9:
+    if named_version(version) is None:
         versions = scripts.script_versions(site, scope)
         if not versions or versions[0]["removed"]:
             raise refusal("script_not_found")
@@ -215,10 +230,16 @@ def _asked_version(site: Site, scope: str | None, version: str) -> dict[str, Any
     return scripts.script_version(site, int(version), scope)
 
 
-def _date(row: dict[str, Any]) -> str:
+def named_version(version: str) -> int | None:
+    """Return the version that a query names; None for what is no number, which counts as not named (as in XNAT)."""
+    return int(version) if version.isascii() and version.isdigit() and len(version) <= 9 else None
+
+
+def date(row: Mapping[str, Any]) -> str:
     """Return a version's time as Java writes it, in UTC, to the millisecond."""
     return dt.datetime.fromisoformat(row["created_at"]).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-def _table(rows: list[dict[str, Any]]) -> Response:
+def table(rows: list[dict[str, Any]]) -> Response:
+    """Answer a table of the configuration service."""
     return json_answer({"ResultSet": {"Result": rows}})

@@ -214,3 +214,22 @@ def test_doctor_finds_a_home_in_order_and_one_that_is_not(on: Run, site: Site) -
     done = on("doctor")
     assert done.exit_code == 4
     assert "the inbox cannot be read" in done.stdout
+
+
+def test_routing_expressions_are_stored_and_switched(on: Run, site: Site, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text("(0010,4000):id (\\w+)\n")
+    bad.write_text("(0010,4000):(\n")
+    refused = on("site", "set", "--subject-rules", good, "--session-rules", bad)
+    assert (refused.exit_code, "[routing_invalid]" in refused.stderr) == (7, True)
+    assert json.loads(on("site", "show", "--json").stdout)["routing"] == {}
+    assert on("site", "set", "--subject-rules", good, "--session-rules", good).exit_code == 0
+    assert json.loads(on("site", "show", "--json").stdout)["routing"] == {"subject": 1, "session": 1}
+    assert on("site", "set", "--routing", "off").exit_code == 0
+    assert json.loads(on("site", "show", "--json").stdout)["routing"] == {}
+    assert on("site", "set", "--routing", "on").exit_code == 0
+    bad.write_text("")
+    assert on("site", "set", "--session-rules", bad).exit_code == 0
+    assert json.loads(on("site", "show", "--json").stdout)["routing"] == {"subject": 3}
+    missing = on("site", "set", "--subject-rules", tmp_path / "missing")
+    assert (missing.exit_code, "[routing_unreadable]" in missing.stderr) == (7, True)

@@ -167,6 +167,7 @@ def test_a_plan_tells_sessions_and_what_is_left_out_and_changes_nothing(run: Run
     done = run("plan", folder, "--project", "P")
     assert done.exit_code == 0
     assert "P/FAKE_PATIENT/FAKE001: 3 files, ARCHIVED" in done.stdout
+    assert '    session: patient_id (0010,0020) "FAKE001"; else fallback "dicom_upload"\n' in done.stdout
     assert done.stdout.splitlines()[-1].split() == ["note.txt", "not_dicom", "not_dicom"]
     planned = json.loads(run("plan", folder, "--project", "P", "--session", "E9", "--json").stdout)
     assert planned["sessions"][0]["session"] == "E9"

@@ -12,14 +12,12 @@ from pydicom import Dataset, Sequence
 
 from inbox_pipeline.deid.identifier import Kind
 from inbox_pipeline.deid.identifiers import IdentifierCollector, Identifiers
-from inbox_pipeline.deid.keyed import KeyedIdentifiers, KeyedVerifier
 from inbox_pipeline.deid.leaves import leaves
-from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Verifier, residual_kinds
+from inbox_pipeline.deid.verify import META_LAYOUT, Finding, Region, Run, Verifier
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline_tests.dicom.builders import BIG, EXPLICIT, IMPLICIT, body, every_vr, item, meta, undefined
 
 LAYOUTS = {IMPLICIT: Layout(True, True), EXPLICIT: Layout(False, True), BIG: Layout(False, False)}
-KEY = b"k" * 32
 PATIENT = (
     (0x00100010, "PN", "QUATTLEBAUM^ODALYS"),
     (0x00100010, "PN", "Müller^Jörg=山田^太郎=やまだ^たろう"),
@@ -65,7 +63,6 @@ def identifiers(*elements: tuple[int, str, str]) -> Identifiers:
 
 ALL = identifiers()
 VERIFIER = Verifier(ALL)
-KEYED = KeyedVerifier(KeyedIdentifiers.of(ALL, KEY), KEY)
 
 
 def clean() -> Dataset:
@@ -144,15 +141,6 @@ def test_a_plant_is_found_anywhere(
 @pytest.mark.parametrize("syntax", [*LAYOUTS])
 def test_nothing_is_found_in_a_clean_output(syntax: str) -> None:
     assert VERIFIER.residuals([header(clean(), syntax), Run(Region.META, meta(syntax), META_LAYOUT)]) == []
-    assert KEYED.residuals([header(clean(), syntax)]) == []
-
-
-@settings(max_examples=100)
-@given(st.sampled_from(sorted(PLANTS)), st.sampled_from([in_text, in_name, nested, in_private, in_unknown]))
-def test_digests_find_what_stands_by_itself(text: str, place: Callable[[Dataset, str], str]) -> None:
-    dataset = clean()
-    where = place(dataset, text)
-    assert Finding(where, PLANTS[text]) in KEYED.residuals([header(dataset)])
 
 
 @pytest.mark.parametrize("region", [Region.PREAMBLE, Region.TRAILING, Region.NAME])
@@ -231,11 +219,6 @@ def test_what_cannot_be_walked_is_searched_as_bytes() -> None:
     assert VERIFIER.residuals([Run(Region.HEADER, data, LAYOUTS[EXPLICIT])]) == []
 
 
-def test_labels() -> None:
-    assert residual_kinds(ALL, "quattlebaum_mr1") == [Kind.NAME]
-    assert residual_kinds(ALL, "sub-01") == []
-
-
 @pytest.mark.parametrize("syntax", [*LAYOUTS])
 def test_leaves_are_what_pydicom_reads(syntax: str) -> None:
     dataset = clean()
@@ -245,21 +228,3 @@ def test_leaves_are_what_pydicom_reads(syntax: str) -> None:
     assert BytesIO(body(dataset, syntax)).getbuffer().nbytes > sum(
         len(leaf.value) for leaf in leaves(body(dataset, syntax), LAYOUTS[syntax])
     )
-
-
-def test_digests_store_no_value_and_read_back() -> None:
-    keyed = KeyedIdentifiers.of(ALL, KEY)
-    text = keyed.to_json()
-    assert KeyedIdentifiers.from_json(text) == keyed
-    assert keyed.to_json() == KeyedIdentifiers.from_json(text).to_json()
-    assert not any(word in text.lower() for word in ("quattlebaum", "0012345", "19560307", "1956-03-07", "1.3.12"))
-    assert KeyedIdentifiers.of(ALL, b"o" * 32).kinds.keys().isdisjoint(keyed.kinds)
-    assert keyed | keyed == keyed
-    with pytest.raises(ValueError, match="no keyed identifiers"):
-        KeyedIdentifiers.from_json("{}")
-
-
-def test_digests_of_another_key_find_nothing() -> None:
-    dataset = clean()
-    in_text(dataset, "QUATTLEBAUM")
-    assert KeyedVerifier(KeyedIdentifiers.of(ALL, KEY), b"o" * 32).residuals([header(dataset)]) == []

@@ -12,7 +12,8 @@ from inbox_pipeline.intake.labels import MAX_LENGTH, fix, is_legal, scan_label
 
 def header(**values: str | None) -> SimpleNamespace:
     names = ("patient_comments", "study_comments", "additional_patient_history", "patient_name", "patient_id")
-    return SimpleNamespace(**{name: values.get(name) for name in names})
+    more = ("study_description", "accession_number")
+    return SimpleNamespace(**{name: values.get(name) for name in (*names, *more)}, others={})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_the_first_rule_that_gives_a_label_wins(
     values: dict[str, str], subject: str | None, session: str | None, expected: tuple[str, ...]
 ) -> None:
     found = identify(header(**values), subject, session)
-    assert (found.subject_label, found.session_label, found.subject_rule, found.session_rule) == expected
+    assert (found.subject.label, found.session.label, found.subject.rule, found.session.rule) == expected
 
 
 @pytest.mark.parametrize(("text", "wish"), [("AA:true", True), ("aa: F", False), ("AA:maybe", None), ("", None)])

@@ -147,3 +147,41 @@ def test_any_text_is_an_expression_or_is_refused(pattern: str, text: str) -> Non
         Pattern(pattern).whole(text)
     except Failure:
         return
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "replacement", "made"),
+    [
+        ("x*", "abc", "-", "-a-b-c-"),
+        ("a*", "aaab", "-", "--b-"),
+        (r"(\d)(\d)?", "12 3", "[$2$1]", "[21] [3]"),
+        ("a", "banana", r"\$0\\", r"b$0\n$0\n$0" + "\\"),
+        ("(a)", "a", "$12", "a2"),
+        ("^0+", "00100", "", "100"),
+        ("b(?=c)", "abc bd", "B", "aBc bd"),
+        ("z", "", "x", ""),
+    ],
+)
+def test_replacing_as_java_does(pattern: str, text: str, replacement: str, made: str) -> None:
+    assert Pattern(pattern).replaced(text, replacement) == made
+
+
+@pytest.mark.parametrize("replacement", ["$", "$x", "a\\", "$2", "${name}"])
+def test_a_replacement_that_means_nothing(replacement: str) -> None:
+    with pytest.raises(Failure):
+        Pattern("(a)").need_replacement(replacement)
+
+
+def test_a_replacement_is_bounded() -> None:
+    with pytest.raises(Failure, match="too long"):
+        Pattern("a").replaced("a" * 1000, "x" * 100)
+    with pytest.raises(Failure, match="takes too long"):
+        Pattern("(a+)+b").replaced("a" * 100, "x")
+
+
+def test_a_group_of_a_whole_match() -> None:
+    assert Pattern("(a)(b)?.*").whole_group("axx", 1) == "a"
+    assert Pattern("(a)(b)?.*").whole_group("axx", 2) is None
+    assert Pattern("(a)").whole_group("ab", 1) is None
+    with pytest.raises(Failure):
+        Pattern("(a)").whole_group("a", 2)

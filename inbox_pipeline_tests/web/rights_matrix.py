@@ -22,6 +22,7 @@ PASSWORD = "correct horse"
 PROJECT, SUBJECT, SESSION = "P1", "SUB1", "MR1"
 SEARCH = b"<bundle><root_element_name>xnat:subjectData</root_element_name></bundle>"
 SCRIPT = b'version "6.3"\n(0010,0010) := subject\n'
+ROUTING = r"(0010,4000):Visit (\w+)"
 ROLES = (
     "nobody",
     "outsider",
@@ -74,6 +75,8 @@ class Stage:
             "path:path": "script",
             "name": "xnat",
             "code": "forbidden",
+            "rules": "subjectRules",
+            "target": "session",
             "group": "Members",
             "login": "member" if "/tokens/" in path else self.user,
             "subject_id": SUBJECT,
@@ -198,12 +201,17 @@ MATRIX: dict[str, Entry] = {
     "GET /api/v1/projects/{project_id}/scripts": Entry(READER),
     "GET /api/v1/projects/{project_id}/scripts/{version}": Entry(READER),
     "GET /api/v1/projects/{project_id}/linking": Entry(OWNER),
+    "GET /api/v1/routing": Entry(LOGIN),
+    "GET /api/v1/routing/{target}/versions": Entry(LOGIN),
+    "PUT /api/v1/routing/{target}": asks(ADMINISTRATOR, json={"text": ROUTING}),
     "GET /api/v1/audit": Entry(ADMINISTRATOR),
 }
 
 for prefix in ("/data", "/REST"):
     MATRIX |= {
         f"GET {prefix}/users": Entry(ADMINISTRATOR),
+        f"GET {prefix}/config/dicom/{{rules}}": asks(LOGIN, 404),
+        f"PUT {prefix}/config/dicom/{{rules}}": asks(ADMINISTRATOR, content=ROUTING.encode()),
         f"GET {prefix}/config/anon/script": Entry(LOGIN),
         f"PUT {prefix}/config/anon/script": asks(ADMINISTRATOR, content=SCRIPT),
         f"GET {prefix}/projects/{{project_id}}/config/anon/{{path:path}}": Entry(READER),

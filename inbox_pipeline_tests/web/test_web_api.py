@@ -215,6 +215,9 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("GET", "/api/v1/projects/{project_id}/scripts/{version}"),
         ("GET", "/api/v1/projects/{project_id}/linking"),
         ("GET", "/api/v1/audit"),
+        ("GET", "/api/v1/routing"),
+        ("GET", "/api/v1/routing/{target}/versions"),
+        ("PUT", "/api/v1/routing/{target}"),
     }
     answers = [operation["responses"] for methods in described["paths"].values() for operation in methods.values()]
     assert all("422" not in answer and "application/problem+json" in answer["default"]["content"] for answer in answers)

@@ -147,6 +147,20 @@ scripts = sa.Table(
 """Anonymization scripts, every version; `project_id` null means the site-wide script, a blank `text` that the project
 has none since then. `lookup` is the table that goes with it. `digest` covers both."""
 
+routing_rules = sa.Table(
+    "routing_rules",
+    metadata,
+    _key(),
+    sa.Column("target", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("author", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("target", "version"),
+)
+"""Administrators' routing expressions, every version; `target` is what they find: `project`, `subject`, `session`."""
+
 requests = sa.Table(
     "requests",
     metadata,
@@ -189,13 +203,14 @@ requests = sa.Table(
     sa.Column("queued_at", sa.Float, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.Column("prearchive_session_id", sa.BigInteger),
+    sa.Column("routing", sa.JSON(none_as_null=True)),
 )
 """Import requests, and those that archive a prearchive session, `prearchive_session_id`.
 
  `steps_done` counts the pipeline's finished steps; `lease_until`, `queued_at` are epoch seconds of
 the database's clock; `policy`, `options` and `strict_identifiers` are those that the attempt began with; `checks` holds
 counts of what was proved of the committed files, `before_undo` how the request had ended before its sessions were
-withdrawn."""
+withdrawn; `routing` the versions of routing expressions by target that the attempt began with."""
 
 attempts = sa.Table(
     "attempts",
@@ -235,9 +250,11 @@ request_sessions = sa.Table(
     sa.Column("manifest_digest", sa.String(64)),
     sa.Column("intent_into", sa.BigInteger),
     sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
+    sa.Column("identified", sa.JSON(none_as_null=True)),
 )
-"""The sessions of a request: what `validate` planned, the script versions that `anonymize` keeps to, the journal of the
-commit (`intent_*`; `intent_into` is the existing session that a commit gives a new generation), and where it ended."""
+"""The sessions of a request: what `validate` planned and by which rules (`identified`: their names, never values), the
+script versions that `anonymize` keeps to, the journal of the commit (`intent_*`; `intent_into` is the existing session
+that a commit gives a new generation), and where it ended."""
 
 ledger = sa.Table(
     "ledger",
@@ -286,11 +303,25 @@ ledger = sa.Table(
     sa.Column("face", sa.Boolean, nullable=False, default=False),
     sa.Column("session_id", sa.ForeignKey("sessions.id"), index=True),
     sa.Column("deleted_at", UtcDateTime),
+    sa.Column("digested", sa.Boolean),
     sa.UniqueConstraint("request_id", "path_digest"),
     sa.Index("ix_ledger_request_disposition", "request_id", "disposition"),
 )
 """One row per file found under the requested path. UIDs, dates and descriptions in the clear are those of the file as
-archived."""
+archived; `digested` tells that the file's identifiers are among `identifier_digests`."""
+
+identifier_digests = sa.Table(
+    "identifier_digests",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("requests.id"), primary_key=True),
+    sa.Column("study_key", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
+)
+"""Keyed digests of the identifiers of a study that a request has imported under policy `basic`: by them, later labels
+are compared with the patient. Digests of two requests or studies cannot be compared with each other; `key_id` names the
+secret. No route and no command shows them."""
 
 subjects = sa.Table(
     "subjects",

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.store.catalog.digests import forget_unused
 from inbox_pipeline.store.catalog.ledger import COMMITTED
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
@@ -109,7 +110,12 @@ def may_be_deleted(connection: Connection, session_id: int) -> bool:
         return False
     if session["state"] == WITHDRAWN and only_copies(connection, session):
         return False
-    return change(connection, session, session["state"], state=DELETED)
+    if not change(connection, session, session["state"], state=DELETED):
+        return False
+    here = sa.select(request_sessions.c.request_id).where(request_sessions.c.session_id == session_id)
+    for request_id in connection.execute(here.distinct()).scalars().all():
+        forget_unused(connection, request_id)
+    return True
 
 
 def change(connection: Connection, session: RowMapping, expected: str, **values: Any) -> bool:
