@@ -66,8 +66,11 @@ def test_import_files_a_request_and_status_shows_it(run: Run, site: Site, folder
     assert (shown["status"], shown["outcome"]) == ("Completed", "complete")
     lines = run("status", "1").stdout.splitlines()
     assert lines[:2] == ["request 1: Completed, complete", shown["verdict"]]
-    assert lines[-2:] == [
+    assert lines[-5:] == [
         "  P/FAKE_PATIENT/FAKE001: 3 files, ARCHIVED  /data/experiments/INBOX_E00001",
+        "    project: parameter",
+        "    subject: patient_name (0010,0010); else session_label",
+        "    session: patient_id (0010,0020); else fallback",
         "    identifiers_left: 3",
     ]
 

@@ -1,4 +1,7 @@
-"""Unmodified xnatpy and pyxnat review sessions on a running server: list, archive, rename, delete, rebuild."""
+"""Unmodified xnatpy and pyxnat review sessions on a running server: list, archive, rename, delete, rebuild.
+
+The same under policy `none`, where labels are what the files say, and `basic`, where they are pseudonyms.
+"""
 
 from __future__ import annotations
 
@@ -14,70 +17,88 @@ from inbox_pipeline_tests.server_for_tests import Server, file_request, wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 
+POLICIES = {"PLAIN": "none", "BASIC": "basic"}
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("review")
     with Server(folder / "home", folder / "up.log") as running:
-        running.command("project", "create", "P")
-        running.command("project", "set", "P", "--prearchive-code", "0")
+        for project, policy in POLICIES.items():
+            running.command("project", "create", project)
+            running.command("project", "set", project, "--prearchive-code", "0", "--policy", policy)
         yield running
 
 
-def imported(server: Server, name: str, study: int, **parameters: str) -> dict[str, Any]:
-    """Import a session into the prearchive."""
-    folder = session_folder(Path(server.ready["inbox_path"]) / "P" / name, study=study, PatientID=name)
+def imported(server: Server, project: str, name: str, study: int, **parameters: str) -> dict[str, Any]:
+    """Import a session of the patient `name` into the prearchive, and return the request."""
+    folder = session_folder(Path(server.ready["inbox_path"]) / project / name, study=study, PatientID=name)
     with server.client() as client:
-        number = file_request(client, folder, **parameters)
-        return dict(wait_for(client, number))
+        return dict(wait_for(client, file_request(client, folder, project, **parameters)))
+
+
+def label_of(answer: dict[str, Any], project: str, name: str) -> str:
+    """The label of the one session of a request: the PatientID under policy `none`, a pseudonym under `basic`."""
+    label = str(answer["sessions"][0]["session"])
+    assert (label == name) is (POLICIES[project] == "none")
+    return label
 
 
 def password(server: Server) -> str:
     return Path(server.ready["admin_password_file"]).read_text().strip()
 
 
-def test_xnatpy_reviews_sessions(server: Server) -> None:
+@pytest.mark.parametrize("project", POLICIES)
+def test_xnatpy_reviews_sessions(server: Server, project: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import xnat
-    first = imported(server, "one", 1, cleanupAfterImport="true")
-    imported(server, "two", 2)
-    imported(server, "three", 3)
+    first = imported(server, project, "PAT0001", 1, cleanupAfterImport="true")
+    one = label_of(first, project, "PAT0001")
+    two, three = (
+        label_of(imported(server, project, name, study), project, name)
+        for name, study in (("PAT0002", 2), ("PAT0003", 3))
+    )
     with xnat.connect(server.ready["url"], user="admin", password=password(server)) as session:
-        found = {each.label: each for each in session.prearchive.sessions()}
-        assert {name: each.status for name, each in found.items()} == {"one": "READY", "two": "READY", "three": "READY"}
-        assert len(found["one"].scans["1"].files) == 3
-        experiment = found["one"].archive()
-        assert (experiment.label, experiment.project) == ("one", "P")
-        renamed = found["two"].archive(subject="SUB", experiment="TWO")
-        assert renamed.label == "TWO"
+        found = {each.label: each for each in session.prearchive.sessions(project)}
+        assert {name: each.status for name, each in found.items()} == dict.fromkeys((one, two, three), "READY")
+        assert len(found[one].scans["1"].files) == 3
+        experiment = found[one].archive()
+        assert (experiment.label, experiment.project) == (one, project)
+        if POLICIES[project] == "basic":
+            with pytest.raises(xnat.exceptions.XNATResponseError, match="409"):
+                found[two].archive(subject="SUB", experiment="PAT0002_MR")
+        renamed = found[two].archive(subject="SUB", experiment="SECOND")
+        assert renamed.label == "SECOND"
         with pytest.raises(xnat.exceptions.XNATResponseError, match="409"):
-            found["three"].archive(experiment="TWO")
-        found["three"].rebuild()
-        (left,) = session.prearchive.sessions()
-        assert (left.label, left.status) == ("three", "READY")
+            found[three].archive(experiment="SECOND")
+        found[three].rebuild()
+        (left,) = session.prearchive.sessions(project)
+        assert (left.label, left.status) == (three, "READY")
         left.delete()
-        assert session.prearchive.sessions() == []
-        assert {each.label for each in session.projects["P"].experiments.values()} == {"one", "TWO"}
+        assert session.prearchive.sessions(project) == []
+        assert {each.label for each in session.projects[project].experiments.values()} == {one, "SECOND"}
     with server.client() as client:
         told = client.get(f"/xapi/dicom/{first['id']}").json()
         assert (told["cleanup"], told["sessions"][0]["state"]) == ("done", "ARCHIVED")
-        runs = client.get("/xapi/dicom/list/all").json()
+        runs = [each for each in client.get("/xapi/dicom/list/all").json() if f"/{project}/" in each["sessionPath"]]
         assert len(runs) == 3
 
 
-def test_pyxnat_lists_and_posts(server: Server) -> None:
+@pytest.mark.parametrize("project", POLICIES)
+def test_pyxnat_lists_and_posts(server: Server, project: str) -> None:
     import pyxnat
 
-    imported(server, "four", 4)
+    label = label_of(imported(server, project, "PAT0004", 4), project, "PAT0004")
     interface = pyxnat.Interface(server=server.ready["url"], user="admin", password=password(server))
     try:
-        assert "four" in {entry[-1] for entry in interface.manage.prearchive.get()}
+        assert label in {entry[-1] for entry in interface.manage.prearchive.get()}
         listed = interface.get("/data/prearchive/projects?format=csv").text
-        assert '"four"' in listed
-        url = interface.get("/data/prearchive/projects/P?format=json").json()["ResultSet"]["Result"][0]["url"]
+        assert f'"{label}"' in listed
+        rows = f"/data/prearchive/projects/{project}?format=json"
+        url = interface.get(rows).json()["ResultSet"]["Result"][0]["url"]
         answer = interface.post("/data/services/archive", data={"src": url})
-        assert (answer.status_code, answer.text.strip().rpartition("/")[2]) == (200, "four")
-        assert interface.get("/data/prearchive/projects?format=json").json()["ResultSet"]["Result"] == []
+        assert (answer.status_code, answer.text.strip().rpartition("/")[2]) == (200, label)
+        assert interface.get(rows).json()["ResultSet"]["Result"] == []
     finally:
         interface.disconnect()

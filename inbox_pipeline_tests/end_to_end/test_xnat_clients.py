@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from inbox_pipeline_tests.data_for_tests import instance, save
@@ -22,30 +23,36 @@ pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 
 PASSWORD = "correct horse"
 WAYS: list[dict[str, bool]] = [{}, {"extension_types": False}]
+POLICIES = {"PLAIN": "none", "BASIC": "basic", "HIDDEN": "basic"}
+LABELLED = ["PLAIN", "BASIC"]
+"""Projects into which the same folders are imported under the same labels; HIDDEN is for labels that nobody chose."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a user, a project of policy `none` and one of policy `basic`, and a project of others."""
+    """A server with a user, projects of policy `none` and `basic`, and a project of others."""
     folder = tmp_path_factory.mktemp("clients")
     with Server(folder / "home", folder / "up.log") as running:
         command = [sys.executable, "-m", "inbox_pipeline.cli", "user", "create", "ada", "--password-stdin"]
         subprocess.run([*command, "--home", str(running.home)], input=PASSWORD.encode(), check=True, timeout=60)
-        for project in ("PLAIN", "BASIC"):
+        for project, policy in POLICIES.items():
             running.command("project", "create", project, "--owner", "ada")
+            running.command("project", "set", project, "--policy", policy)
         running.command("project", "create", "OTHER")
-        running.command("project", "set", "BASIC", "--policy", "basic")
-        fill(Path(running.ready["inbox_path"]))
+        for project in LABELLED:
+            fill(Path(running.ready["inbox_path"]) / project)
+        for number in (1, 2, 3):
+            path = Path(running.ready["inbox_path"]) / "HIDDEN" / "mr" / f"c{number}.dcm"
+            save(instance(3, 1, number, SeriesDescription="T1 sag"), path)
         yield running
 
 
-def fill(inbox: Path) -> None:
-    """Write a study of two MR series and one of CT under PLAIN, and an MR series under BASIC."""
+def fill(folder: Path) -> None:
+    """Write a study of two MR series and one of CT."""
     for number in (1, 2, 3):
-        save(instance(1, 1, number, SeriesDescription="T1 sag"), inbox / "PLAIN" / "mr" / f"a{number}.dcm")
-        save(instance(1, 2, number, SeriesDescription="T2 tra"), inbox / "PLAIN" / "mr" / f"b{number}.dcm")
-        save(instance(3, 1, number, SeriesDescription="T1 sag"), inbox / "BASIC" / "mr" / f"c{number}.dcm")
-    save(instance(2, 7, 1, modality="CT", SeriesDescription="Thorax"), inbox / "PLAIN" / "ct" / "d.dcm")
+        save(instance(1, 1, number, SeriesDescription="T1 sag"), folder / "mr" / f"a{number}.dcm")
+        save(instance(1, 2, number, SeriesDescription="T2 tra"), folder / "mr" / f"b{number}.dcm")
+    save(instance(2, 7, 1, modality="CT", SeriesDescription="Thorax"), folder / "ct" / "d.dcm")
 
 
 def connected(server: Server, **options: Any) -> Any:
@@ -56,7 +63,7 @@ def connected(server: Server, **options: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def imported(server: Server) -> Server:
-    """The server, once xnatpy has imported the three folders by inbox and polled them to their ends."""
+    """The server, once xnatpy has imported the folders by inbox and polled them to their ends."""
     inbox = Path(server.ready["inbox_path"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -64,22 +71,35 @@ def imported(server: Server) -> Server:
             jobs = [
                 session.services.import_dicom_inbox(str(inbox / path), project=path.split("/")[0], **labels)
                 for path, labels in (
-                    ("PLAIN/mr", {"subject": "S1", "experiment": "MR1"}),
-                    ("PLAIN/ct", {"subject": "S1", "experiment": "CT1"}),
-                    ("BASIC/mr", {}),
+                    *((f"{project}/mr", {"subject": "S1", "experiment": "MR1"}) for project in LABELLED),
+                    *((f"{project}/ct", {"subject": "S1", "experiment": "CT1"}) for project in LABELLED),
+                    ("HIDDEN/mr", {}),
                 )
             ]
             deadline = time.monotonic() + 180
             while not all(job.status in ("Completed", "Failed") for job in jobs):
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
-            assert [job.status for job in jobs] == ["Completed"] * 3
+            assert [job.status for job in jobs] == ["Completed"] * len(jobs)
     return server
 
 
-def on_disk(server: Server, label: str, scan: str = "*") -> dict[str, bytes]:
-    folders = Path(server.ready["archive_path"]).glob(f"*/arc001/{label}/SCANS/{scan}/DICOM")
+def on_disk(server: Server, project: str, label: str, scan: str = "*") -> dict[str, bytes]:
+    folders = Path(server.ready["archive_path"]).glob(f"{project}/arc001/{label}/SCANS/{scan}/DICOM")
     return {path.name: path.read_bytes() for folder in folders for path in folder.glob("*.dcm")}
+
+
+def headers(server: Server, project: str, label: str) -> dict[str, Any]:
+    """A header of each scan of a session as it lies on disk, by the scan's id."""
+    scans = sorted(Path(server.ready["archive_path"]).glob(f"{project}/arc001/{label}/SCANS/*"))
+    return {scan.name: pydicom.dcmread(next(scan.glob("DICOM/*.dcm"))) for scan in scans}
+
+
+def date_on_disk(server: Server, project: str, label: str) -> str:
+    """The study's date as archived: as it was under policy `none`, moved under `basic`."""
+    text = headers(server, project, label)["1"].StudyDate
+    assert (text == "20200102") is (POLICIES[project] == "none")
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}"
 
 
 def in_zip(path: Path) -> dict[str, bytes]:
@@ -87,16 +107,18 @@ def in_zip(path: Path) -> dict[str, bytes]:
         return {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist()}
 
 
-@pytest.mark.parametrize("options", WAYS)
-def test_xnatpy_browses_to_the_files_and_downloads(imported: Server, tmp_path: Path, options: dict[str, bool]) -> None:
+@pytest.mark.parametrize(("name", "options"), [(name, way) for name in LABELLED for way in WAYS])
+def test_xnatpy_browses_to_the_files_and_downloads(
+    imported: Server, tmp_path: Path, name: str, options: dict[str, bool]
+) -> None:
     with connected(imported, **options) as session:
-        assert sorted(session.projects.keys()) == ["BASIC", "PLAIN"]
-        project = session.projects["PLAIN"]
+        assert sorted(session.projects.keys()) == sorted(POLICIES)
+        project = session.projects[name]
         subject = project.subjects["S1"]
         assert set(subject.experiments.keys()) == {each.id for each in project.experiments.values()}
         experiment = subject.experiments["MR1"]
         assert (experiment.label, experiment.subject_id, experiment.modality) == ("MR1", subject.id, "MR")
-        assert (str(experiment.date), str(experiment.time)) == ("2020-01-02", "10:10:10")
+        assert (str(experiment.date), str(experiment.time)) == (date_on_disk(imported, name, "MR1"), "10:10:10")
         assert experiment.insert_date is not None
         assert [(scan.id, scan.type, scan.frames) for scan in experiment.scans] == [
             ("1", "T1 sag", 3),
@@ -104,36 +126,37 @@ def test_xnatpy_browses_to_the_files_and_downloads(imported: Server, tmp_path: P
         ]
         scan = experiment.scans["T1 sag"]
         resource = scan.resources["DICOM"]
-        expected = on_disk(imported, "MR1", "1")
+        expected = on_disk(imported, name, "MR1", "1")
         assert (resource.file_count, resource.file_size) == (3, sum(map(len, expected.values())))
-        for name, content in expected.items():
-            file = resource.files[name]
-            target = tmp_path / name
+        for file_name, content in expected.items():
+            file = resource.files[file_name]
+            target = tmp_path / file_name
             file.download(str(target), verbose=False)
             assert target.read_bytes() == content
             assert file.verify_digest()
         scan.download(str(tmp_path / "scan.zip"), verbose=False)
         assert in_zip(tmp_path / "scan.zip") == expected
         experiment.download(str(tmp_path / "all.zip"), verbose=False)
-        assert in_zip(tmp_path / "all.zip") == on_disk(imported, "MR1")
+        assert in_zip(tmp_path / "all.zip") == on_disk(imported, name, "MR1")
         subject.download_dir(str(tmp_path), verbose=False)
         assert {path.name for path in tmp_path.rglob("S1/*/scans/*/resources/DICOM/files/*")} == set(
-            on_disk(imported, "MR1") | on_disk(imported, "CT1")
+            on_disk(imported, name, "MR1") | on_disk(imported, name, "CT1")
         )
 
 
-def test_xnatpy_without_a_model_reads_lists(imported: Server) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_xnatpy_without_a_model_reads_lists(imported: Server, name: str) -> None:
     with connected(imported, no_parse_model=True) as session:
-        rows = session.get_json("/data/experiments", query={"columns": "ID,label,xsiType", "project": "PLAIN"})
+        rows = session.get_json("/data/experiments", query={"columns": "ID,label,xsiType", "project": name})
         found = {(row["label"], row["xsiType"]) for row in rows["ResultSet"]["Result"]}
         assert found == {("MR1", "xnat:mrSessionData"), ("CT1", "xnat:ctSessionData")}
 
 
 def test_xnatpy_sees_a_session_of_policy_basic_under_pseudonyms(imported: Server) -> None:
     with connected(imported) as session:
-        (experiment,) = session.projects["BASIC"].experiments.values()
+        (experiment,) = session.projects["HIDDEN"].experiments.values()
         (scan,) = experiment.scans.values()
-        assert "FAKE" not in experiment.label + session.projects["BASIC"].subjects[0].label
+        assert "FAKE" not in experiment.label + session.projects["HIDDEN"].subjects[0].label
         assert str(experiment.date) != "2020-01-04"
         dataset = scan.read_dicom()
         assert dataset.StudyInstanceUID == experiment.uid
@@ -148,79 +171,84 @@ def test_xnatpy_makes_a_subject_where_its_user_may(imported: Server) -> None:
         assert session.projects["PLAIN"].subjects["MADE"].id == made.id
 
 
-def test_pyxnat_browses_to_the_files_and_downloads(imported: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_pyxnat_browses_to_the_files_and_downloads(imported: Server, tmp_path: Path, name: str) -> None:
     from pyxnat import Interface
 
     central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
-    assert sorted(central.select.projects().get()) == ["BASIC", "PLAIN"]
-    project = central.select.project("PLAIN")
+    assert sorted(central.select.projects().get()) == sorted(POLICIES)
+    project = central.select.project(name)
     assert project.exists()
     assert not central.select.project("OTHER").exists()
     assert project.prearchive_code() == 4
     assert project.subject("S1").id() in project.subjects().get()
     experiment = project.subject("S1").experiment("MR1")
     assert (experiment.exists(), experiment.datatype()) == (True, "xnat:mrSessionData")
-    assert experiment.attrs.get("xnat:mrSessionData/date") == "2020-01-02"
+    assert experiment.attrs.get("xnat:mrSessionData/date") == date_on_disk(imported, name, "MR1")
     assert experiment.scans().get() == ["1", "2"]
     assert experiment.xpath("//xnat:scan/@type") == ["T1 sag", "T2 tra"]
     resource = experiment.scan("1").resource("DICOM")
-    expected = on_disk(imported, "MR1", "1")
+    expected = on_disk(imported, name, "MR1", "1")
     assert sorted(resource.files().get()) == sorted(expected)
-    for name, content in expected.items():
-        file = resource.file(name)
+    for file_name, content in expected.items():
+        file = resource.file(file_name)
         assert file.attributes()["digest"] == hashlib.md5(content).hexdigest()  # noqa: S324
-        assert Path(file.get(str(tmp_path / name))).read_bytes() == content
+        assert Path(file.get(str(tmp_path / file_name))).read_bytes() == content
     archive = experiment.scans().download(str(tmp_path), type="T1 sag", name="one")
     assert in_zip(Path(archive)) == expected
     central.disconnect()
 
 
-def test_pyxnat_lists_experiments_and_scans_of_all_kinds(imported: Server) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_pyxnat_lists_experiments_and_scans_of_all_kinds(imported: Server, name: str) -> None:
     from pyxnat import Interface
 
     central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
-    found = {row["ID"]: row for row in central.array.experiments(project_id="PLAIN").data}
+    found = {row["ID"]: row for row in central.array.experiments(project_id=name).data}
     assert {row["xsiType"] for row in found.values()} == {"xnat:mrSessionData", "xnat:ctSessionData"}
     assert len({row["subject_ID"] for row in found.values()}) == 1
-    assert len(central.array.mrsessions(project_id="PLAIN").data) == 1
-    assert len(central.array.scans(project_id="PLAIN").data) == 3
-    assert len(central.array.mrscans(project_id="PLAIN").data) == 2
-    assert len(central.select("/projects/PLAIN/subjects/*/experiments/*/scans/*").get()) == 3
+    assert len(central.array.mrsessions(project_id=name).data) == 1
+    assert len(central.array.scans(project_id=name).data) == 3
+    assert len(central.array.mrscans(project_id=name).data) == 2
+    assert len(central.select(f"/projects/{name}/subjects/*/experiments/*/scans/*").get()) == 3
     assert len(central.array.experiments(project_id="OTHER").data) == 0
     central.disconnect()
 
 
-def test_pyxnat_searches_and_shows_what_it_has_found(imported: Server) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_pyxnat_searches_and_shows_what_it_has_found(imported: Server, name: str) -> None:
     from pyxnat import Interface
 
     central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
     columns = ["xnat:mrSessionData/SESSION_ID", "xnat:mrSessionData/PROJECT", "xnat:mrSessionData/DATE"]
-    where = [("xnat:mrSessionData/PROJECT", "=", "PLAIN"), ("xnat:mrSessionData/DATE", ">", "2020-01-01"), "AND"]
-    session = central.select.project("PLAIN").subject("S1").experiment("MR1")
+    where = [("xnat:mrSessionData/PROJECT", "=", name), ("xnat:mrSessionData/DATE", ">", "2018-01-01"), "AND"]
+    session = central.select.project(name).subject("S1").experiment("MR1")
     assert [dict(row) for row in central.select("xnat:mrSessionData", columns).where(where).data] == [
-        {"session_id": session.id(), "project": "PLAIN", "date": "2020-01-02"}
+        {"session_id": session.id(), "project": name, "date": date_on_disk(imported, name, "MR1")}
     ]
-    assert "1 MR experiment" in repr(central.select.project("PLAIN"))
-    assert "S1" in repr(central.select.project("PLAIN").subject("S1"))
+    assert "1 MR experiment" in repr(central.select.project(name))
+    assert "S1" in repr(central.select.project(name).subject("S1"))
     assert "MR1" in repr(session)
     central.disconnect()
 
 
-def test_xnatpy_searches(imported: Server) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_xnatpy_searches(imported: Server, name: str) -> None:
     with connected(imported) as session:
         kind = session.classes.MrSessionData
-        (found,) = kind.query().filter(kind.label.like("MR%"), kind.project == "PLAIN").all()
-        assert (found.label, found.project) == ("MR1", "PLAIN")
+        (found,) = kind.query().filter(kind.label.like("MR%"), kind.project == name).all()
+        assert (found.label, found.project) == ("MR1", name)
         assert kind.query().filter(kind.label == "CT1").all() == []
         subject = session.classes.SubjectData
-        assert [each.label for each in subject.query().filter(subject.label == "S1").all()] == ["S1"]
+        assert [each.label for each in subject.query().filter(subject.label == "S1").all()] == ["S1"] * 2
 
 
-def test_raw_verbs_of_pyxnat(imported: Server) -> None:
+@pytest.mark.parametrize("name", LABELLED)
+def test_raw_verbs_of_pyxnat(imported: Server, name: str) -> None:
     from pyxnat import Interface
 
     central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
-    answer = central.get("/data/projects/PLAIN/experiments/MR1/scans/ALL/files?format=zip")
+    answer = central.get(f"/data/projects/{name}/experiments/MR1/scans/ALL/files?format=zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert len(archive.namelist()) == 6
     assert central.get("/data/projects/OTHER/experiments").status_code == 404
