@@ -7,17 +7,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from inbox_pipeline.services import browse, fixity, guards, queue, reading, requests, scripts, steps, sweeps, undo
+from inbox_pipeline.errors import Rejected
+from inbox_pipeline.services import (
+    browse,
+    fixity,
+    guards,
+    prearchive,
+    queue,
+    reading,
+    requests,
+    routing,
+    scripts,
+    steps,
+    sweeps,
+    undo,
+)
 from inbox_pipeline.services.accounts import Account, create_user
 from inbox_pipeline.services.projects import create_project, set_project, set_site
 from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store.catalog.schema import metadata
+from inbox_pipeline.store.catalog.schema import identifier_digests, metadata
 from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline_tests.data_for_tests import session_folder
 from inbox_pipeline_tests.services.crowd import crowd
@@ -138,3 +153,24 @@ def test_versions_of_scripts_with_writers_at_the_same_time(pg_site: Site, scope:
 
 def test_twenty_requests_at_once_into_three_sessions_make_the_union(pg_site: Site, owner: Account) -> None:
     crowd(pg_site, owner, workers=10)
+
+
+def test_rules_name_sessions_and_digests_judge_their_later_labels(pg_site: Site, owner: Account) -> None:
+    site = pg_site
+    set_project(site, "admin", "P", policy="basic", prearchive_code=0)
+    for text in ("(0008,1030):x(.)", "(0010,4000):visit (\\w+)"):
+        routing.set_rules(site, "admin", "session", text)
+    assert [row["version"] for row in routing.rule_versions(site, "session")] == [2, 1]
+    folder = session_folder(site.settings.inbox_path / "P" / "visit", PatientID="WOODS77", PatientComments="visit V1")
+    (session,) = imported(site, owner, folder)["sessions"]
+    assert (session["session"], session["identified"]["session"]["rule"]) == ("V1", "routing")
+    place = prearchive.Place(*session["uri"].split("/")[4:7])
+    with pytest.raises(Rejected) as error:
+        prearchive.archive(site, owner, place, prearchive.Wish(session_label="woods77_mr"))
+    assert error.value.code == "label_identifies"
+    request_id = prearchive.archive(site, owner, place, prearchive.Wish(session_label="V2"))
+    for step in steps.STEPS:
+        steps.run_step(site, request_id, step, run_id="run-archive")
+    assert requests.request_json(site, request_id, owner)["sessions"][0]["session"] == "V2"
+    with site.catalog.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(identifier_digests)).scalar_one() > 5
