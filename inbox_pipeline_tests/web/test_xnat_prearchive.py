@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services import projects
 from inbox_pipeline.services.queue import due_launches
 from inbox_pipeline.services.site import Site
@@ -40,7 +40,7 @@ def worker(site: Site) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.05):
             for launch in due_launches(site, 10):
-                with suppress(Rejected):
+                with suppress(InboxError):
                     for step in STEPS:
                         run_step(site, launch.request_id, step, run_id=f"w-{launch.request_id}-{launch.attempt}")
 
