@@ -102,6 +102,19 @@ def test_a_session_its_scans_and_files(site: Site, ada: Client, app: Any) -> Non
         assert ada("GET", url).status_code == 404
 
 
+def test_a_file_comes_in_parts_and_is_away_when_it_is_gone(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "G1")
+    (file, _) = result(ada, f"/data{row['url']}/scans/1/resources/DICOM/files")
+    whole = ada("GET", file["URI"])
+    part = ada("GET", file["URI"], headers={"Range": "bytes=128-131"})
+    assert (part.status_code, part.content, part.content) == (206, b"DICM", whole.content[128:132])
+    assert ada("GET", file["URI"], headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    (path,) = site.settings.prearchive_path.rglob(f"{row['timestamp']}/**/{file['Name']}")
+    path.unlink()
+    gone = ada("GET", file["URI"])
+    assert (gone.status_code, gone.headers["X-Inbox-Reason"]) == (503, "session_away")
+
+
 def test_archiving_one_waits_and_tells_where_it_is(site: Site, ada: Client) -> None:
     row = waiting(site, ada, "A1")
     with worker(site):
