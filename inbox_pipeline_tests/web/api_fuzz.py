@@ -205,9 +205,9 @@ def prepared(document: dict[str, Any], names: Names, chosen: Callable[[str], boo
         for parameter in operation.get("parameters", ()):
             _give_examples(parameter["schema"], _known(names, path, parameter))
     for content in _contents(strict):
-        for media_type, text in BODIES.items():
-            if media_type in content:
-                content[media_type]["schema"] = _hinted(content[media_type]["schema"], text)
+        for media_type in BODIES.keys() & content.keys():
+            described = content.pop(media_type)  # as plain text: a text of XML would be wrapped in XML again
+            content["text/plain"] = {**described, "schema": _hinted(described["schema"], BODIES[media_type])}
     return strict
 
 
