@@ -25,11 +25,13 @@ from inbox_pipeline.services.destination import destination_of
 from inbox_pipeline.services.ending import end_request
 from inbox_pipeline.services.generation import join
 from inbox_pipeline.services.new_labels import refuse_identifying
+from inbox_pipeline.services.reading import away
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import finish
 from inbox_pipeline.services.verify import Verification, compare_session
 from inbox_pipeline.store.catalog import merges, prearchive, projects, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.reading import OpenFolder
 
 DELETED_IN_REVIEW = "deleted_in_review"
 READY_REASON = "ready_for_review"
@@ -308,3 +310,19 @@ def told(found: RowMapping) -> str:
         return ""
     reason = in_prearchive(found["reason"])
     return f"{reason.sentence} {reason.hint}"
+
+
+def open_folder(site: Site, found: RowMapping, path: str) -> OpenFolder:
+    """Open the folder of a prearchive session to read one of its files.
+
+    Raises:
+        Unavailable: `session_away`, when the file is not at its place.
+    """
+    try:
+        folder = OpenFolder(site.settings.prearchive_path / found["path"])
+    except OSError:
+        raise away() from None
+    if not folder.has(path):
+        folder.close()
+        raise away()
+    return folder

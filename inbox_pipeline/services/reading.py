@@ -72,7 +72,7 @@ def open_files(
                     unless_right.pop_all()
                     return OpenFiles(folder, session, rows)
         if late:
-            raise _away()
+            raise away()
         time.sleep(LOOK_SECONDS)
 
 
@@ -106,6 +106,7 @@ def _all_held(folder: OpenFolder, rows: Sequence[RowMapping]) -> bool:
     return all(folder.holds(row["path"], row["sha256"]) for row in rows)
 
 
-def _away() -> Unavailable:
+def away() -> Unavailable:
+    """Return the refusal for files that are not at their place."""
     told = refusal("session_away")
     return Unavailable(told.code, told.sentence, told.hint)

@@ -13,6 +13,7 @@ from typing import Any
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services.policies import options_from
+from inbox_pipeline.store.texts import can_hold
 
 POLICIES = ("none", "basic")
 """XNAT's scripts alone, or followed by the Basic Profile of PS3.15."""
@@ -79,7 +80,8 @@ def _allowed(name: str, value: Any) -> bool:
         return type(value) is int and NUMBERS[name][0] <= value <= NUMBERS[name][1]
     if name == "quiet_seconds":
         return isinstance(value, int | float) and 0 <= value <= LONGEST_QUIET_SECONDS
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and _FORMS.get(name, _any_text)(value)
+    known = isinstance(value, str) and len(value) <= _LONGEST_TEXT[name] and can_hold(value)
+    return known and _FORMS.get(name, _any_text)(value)
 
 
 def _any_text(_text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -87,6 +88,13 @@ class OpenFolder:
         for piece in self.pieces(name, sha256):
             crc = zlib.crc32(piece, crc)
         return crc
+
+    def has(self, name: str) -> bool:
+        """Return whether a file of that name is there."""
+        try:
+            return stat.S_ISREG(os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
 
     def holds(self, name: str, sha256: str) -> bool:
         """Return whether a file is there with that digest."""

@@ -109,6 +109,8 @@ def install_error_answers(app: FastAPI) -> None:
         status = getattr(error, "status_code", HTTPStatus.BAD_REQUEST)
         response = await on_refusal(request, refusal(HTTP_CODES.get(status, "request_malformed")))
         response.headers.update(getattr(error, "headers", None) or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(app.state.routes.methods(request.scope["path"]))
         return response
 
     async def on_invalid(request: Request, error: Exception) -> Response:

@@ -16,18 +16,32 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path
 from fastapi import Query as QueryParameter
-from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, PlainValidator, StrictBool, StrictInt, StrictStr, WithJsonSchema
 from starlette.responses import Response, StreamingResponse
 
 from inbox_pipeline.services import requests, routing, scripts, undo
 from inbox_pipeline.services.linking import linked
 from inbox_pipeline.services.plan import plan
-from inbox_pipeline.web.answers import PROBLEM, json_answer
+from inbox_pipeline.web.answers import json_answer
+from inbox_pipeline.web.description import OWN, answer, refuses
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs
 from inbox_pipeline.web.rights import Administrator, Owned, Readable
 from inbox_pipeline.web.script_body import JSON_BYTES
+from inbox_pipeline.web.shapes import (
+    ImportRequest,
+    ImportRequests,
+    Links,
+    Plan,
+    Routing,
+    RoutingVersion,
+    RoutingVersions,
+    ScriptCheck,
+    ScriptText,
+    ScriptVersions,
+    Undone,
+)
 from inbox_pipeline.web.xnat_import import Number
 
 LEDGER_BATCH = 500
@@ -48,26 +62,12 @@ LEDGER_MEMBERS = (
 )
 """The ledger's fixed members (the CSV header when there are no rows); the rows themselves may have more."""
 
-CSV = "text/csv; charset=utf-8"
+CSV_TYPE = "text/csv"
+CSV = f"{CSV_TYPE}; charset=utf-8"
 JSONL = "application/x-ndjson"
 
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "hint", "retryable"],
-    "properties": {
-        "type": {"type": "string", "description": "/help/errors/<code>, a page of this server"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "the cause, in one sentence"},
-        "code": {"type": "string", "description": "stable reason code"},
-        "hint": {"type": "string", "description": "what to do next"},
-        "retryable": {"type": "boolean"},
-        "instance": {"type": "string", "description": "urn:uuid of this exchange, as in X-Request-Id"},
-    },
-}
-PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
-    "default": {"description": "A refusal or fault.", "content": {PROBLEM: {"schema": _PROBLEM_SCHEMA}}}
-}
+LEDGER = {200: answer(CSV_TYPE, JSONL)}
+LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
 
 
 def _text(value: object) -> str:
@@ -84,23 +84,40 @@ def _text(value: object) -> str:
 
 Text = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
 
+_VALUE = {"anyOf": [{"type": "string"}, {"type": "boolean"}, {"type": "integer"}]}
+_NAMED = ("project", "subject", "session", "cleanupAfterImport", "overwrite", "overwrite_files")
+
 Parameters = Annotated[
     dict[str, Text | StrictBool | StrictInt],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["path"],
+            "properties": {"path": {"type": "string"}, **dict.fromkeys(_NAMED, _VALUE)},
+            "additionalProperties": _VALUE,
+        }
+    ),
     Body(
-        description="The parameters of the import service: `path` and `PROJECT_ID` (or `project`) are required.",
+        description="The parameters of the import service: `path` and `project` (or `PROJECT_ID`) are required.",
         examples=[{"path": "/data/inbox/P1/session7", "project": "P1", "subject": "S1", "cleanupAfterImport": False}],
     ),
 ]
 
 Rows = list[dict[str, Any]]
 
-router = APIRouter(prefix="/api/v1", responses=PROBLEM_ANSWER)
+
+def _gives(model: type[BaseModel], *statuses: int, **more: Any) -> dict[int | str, dict[str, Any]]:
+    """Return what describes the answers of a route: JSON with the members of a model, as 200 unless told otherwise."""
+    return {status: {"model": model, **more} for status in statuses or (200,)}
+
+
+router = APIRouter(prefix=OWN.rstrip("/"))
 
 
 class PlanOrder(BaseModel):
     """What a plan is asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["path", "project"]})
 
     path: Text = ""
     project: StrictStr = ""
@@ -133,7 +150,10 @@ Limit = Annotated[int | None, QueryParameter(ge=1, le=1000)]
 Target = Literal["project", "subject", "session"]
 
 
-@router.post("/requests", status_code=201, response_model=None)
+@router.post(
+    "/requests", status_code=201, response_model=None, responses=_gives(ImportRequest, 200, 201, headers=LOCATION)
+)
+@refuses(403, 409)
 def file_request(parameters: Parameters, account: Known, site: Served) -> Response:
     """File an import request: 201, or 200 with the same request while an equal one of yours is active."""
     filed = requests.file_request(site, account, _pairs(parameters), source="api")
@@ -142,7 +162,7 @@ def file_request(parameters: Parameters, account: Known, site: Served) -> Respon
     return json_answer(status, 200 if filed.existing else 201, location)
 
 
-@router.get("/requests", response_model=None)
+@router.get("/requests", response_model=None, responses=_gives(ImportRequests))
 def list_requests(
     account: Known, site: Served, active: bool = False, before: Before = None, limit: Limit = None
 ) -> Response:
@@ -154,13 +174,15 @@ def list_requests(
     return json_answer({"requests": found, "next": found[-1]["id"] if found and len(found) == limit else None})
 
 
-@router.get("/requests/{request_id}", response_model=None)
+@router.get("/requests/{request_id}", response_model=None, responses=_gives(ImportRequest))
+@refuses(404)
 def show_request(account: Known, site: Served, number: Number) -> Response:
     """Tell how a request is doing."""
     return json_answer(requests.request_json(site, number, account))
 
 
-@router.get("/requests/{request_id}/ledger", response_model=None)
+@router.get("/requests/{request_id}/ledger", response_model=None, responses=LEDGER)
+@refuses(404)
 def show_ledger(
     account: Known, site: Served, number: Number, format: Literal["csv", "jsonl"] = "csv"
 ) -> StreamingResponse:
@@ -174,33 +196,40 @@ def show_ledger(
     return StreamingResponse(_pieces(first, rows, lines), headers=headers)
 
 
-@router.post("/requests/{request_id}/cancel", status_code=202, response_model=None)
+@router.post(
+    "/requests/{request_id}/cancel", status_code=202, response_model=None, responses=_gives(ImportRequest, 202)
+)
+@refuses(404, 409)
 def cancel(account: Known, site: Served, number: Number) -> Response:
     """Ask a request to stop; it ends at its next look, within ten seconds."""
     requests.cancel(site, account, number)
     return json_answer(requests.request_json(site, number, account), 202)
 
 
-@router.post("/requests/{request_id}/retry", status_code=202, response_model=None)
+@router.post("/requests/{request_id}/retry", status_code=202, response_model=None, responses=_gives(ImportRequest, 202))
+@refuses(404, 409)
 def retry(account: Known, site: Served, number: Number) -> Response:
     """Queue an ended request again for the files that did not reach their destination."""
     requests.retry(site, account, number)
     return json_answer(requests.request_json(site, number, account), 202)
 
 
-@router.post("/requests/{request_id}/undo", response_model=None)
+@router.post("/requests/{request_id}/undo", response_model=None, responses=_gives(Undone))
+@refuses(403, 404, 409)
 def undo_request(account: Known, site: Served, number: Number) -> Response:
     """Withdraw every session of an ended request to the trash; for the project's owners and administrators."""
     return json_answer(undo.undo(site, account, number))
 
 
-@router.post("/requests/{request_id}/restore", response_model=None)
+@router.post("/requests/{request_id}/restore", response_model=None, responses=_gives(Undone))
+@refuses(403, 404, 409)
 def restore_request(account: Known, site: Served, number: Number) -> Response:
     """Bring the sessions back that an undo has withdrawn, with the accession ids that they had."""
     return json_answer(undo.restore(site, account, number))
 
 
-@router.post("/plan", response_model=None)
+@router.post("/plan", response_model=None, responses=_gives(Plan))
+@refuses(403, 409)
 def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
     """Say what an import would do, per session and file, writing nothing; `values` tells what rules find."""
     return json_answer(
@@ -208,38 +237,39 @@ def plan_import(order: PlanOrder, account: Known, site: Served) -> Response:
     )
 
 
-@router.post("/scripts/check", response_model=None)
+@router.post("/scripts/check", response_model=None, responses=_gives(ScriptCheck))
 @body_limit(JSON_BYTES)
 def check_script(order: ScriptOrder, _account: Known) -> Response:
     """Say whether a script compiles, with the place of the fault, and what else there is to know before using it."""
     return json_answer(scripts.examine(order.text, order.lookup))
 
 
-@router.get("/scripts/site/versions", response_model=None)
+@router.get("/scripts/site/versions", response_model=None, responses=_gives(ScriptVersions))
 def site_versions(_account: Known, site: Served) -> Response:
     """List the versions of the site's script, newest first."""
     return json_answer({"versions": scripts.script_versions(site)})
 
 
-@router.get("/scripts/site/versions/{version}", response_model=None)
+@router.get("/scripts/site/versions/{version}", response_model=None, responses=_gives(ScriptText))
+@refuses(404)
 def site_version(version: Version, _account: Known, site: Served) -> Response:
     """Answer a version of the site's script with its text and lookup table."""
     return json_answer(scripts.script_version(site, version))
 
 
-@router.get("/routing", response_model=None)
+@router.get("/routing", response_model=None, responses=_gives(Routing))
 def show_routing(_account: Known, site: Served) -> Response:
     """Answer the routing expressions for projects, subjects and sessions, the newest version of each."""
     return json_answer(routing.show_routing(site))
 
 
-@router.get("/routing/{target}/versions", response_model=None)
+@router.get("/routing/{target}/versions", response_model=None, responses=_gives(RoutingVersions))
 def routing_versions(target: Target, _account: Known, site: Served) -> Response:
     """List the versions of the routing expressions for `project`, `subject` or `session`, newest first."""
     return json_answer({"versions": routing.rule_versions(site, target)})
 
 
-@router.put("/routing/{target}", response_model=None)
+@router.put("/routing/{target}", response_model=None, responses=_gives(RoutingVersion))
 @body_limit(JSON_BYTES)
 def set_routing(target: Target, order: RoutingOrder, sender: Administrator, site: Served) -> Response:
     """Store the routing expressions for `project`, `subject` or `session`, or switch them."""
@@ -247,19 +277,20 @@ def set_routing(target: Target, order: RoutingOrder, sender: Administrator, site
     return json_answer(routing.show_routing(site)[target])
 
 
-@router.get("/projects/{project_id}/scripts", response_model=None)
+@router.get("/projects/{project_id}/scripts", response_model=None, responses=_gives(ScriptVersions))
 def project_versions(project: Readable, site: Served) -> Response:
     """List the versions of a project's script, newest first."""
     return json_answer({"versions": scripts.script_versions(site, project)})
 
 
-@router.get("/projects/{project_id}/scripts/{version}", response_model=None)
+@router.get("/projects/{project_id}/scripts/{version}", response_model=None, responses=_gives(ScriptText))
+@refuses(404)
 def project_version(project: Readable, version: Version, site: Served) -> Response:
     """Answer a version of a project's script with its text and lookup table."""
     return json_answer(scripts.script_version(site, version, project))
 
 
-@router.get("/projects/{project_id}/linking", response_model=None)
+@router.get("/projects/{project_id}/linking", response_model=None, responses=_gives(Links))
 def linking_table(project: Owned, account: Known, site: Served) -> Response:
     """Answer which original PatientID and UID became which, to the project's owners; every reading is audited."""
     return json_answer({"links": linked(site, account.login, project)})

@@ -7,9 +7,9 @@ server (`serve.py`).
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import Depends, FastAPI
+from starlette.responses import Response
 
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web import (
@@ -34,6 +34,7 @@ from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
 from inbox_pipeline.web.identity import refuse_other_sites
 from inbox_pipeline.web.metrics import Metrics
+from inbox_pipeline.web.routes import Routes
 
 ROUTERS = (
     operations.router,
@@ -56,41 +57,26 @@ ROUTERS = (
     xnat_files.router,
 )
 """In the order in which they are tried: the archive's many routes last."""
-SECURITY = {
-    "basic": {"type": "http", "scheme": "basic", "description": "Login and password, or an alias token."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "JSESSIONID"},
-}
-
-
-class _Application(FastAPI):
-    """FastAPI whose description tells our errors instead of its own, and how to log in."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI description."""
-        description = super().openapi()
-        description.setdefault("components", {})["securitySchemes"] = SECURITY
-        description["security"] = [{name: []} for name in SECURITY]
-        for operations_of_path in description["paths"].values():
-            for operation in operations_of_path.values():
-                operation["responses"].pop("422", None)
-        return description
 
 
 def create_app(site: Site) -> FastAPI:
     """Return the web application of a site."""
-    app = _Application(
+    app = FastAPI(
         title="inbox_pipeline",
         version=version("inbox-pipeline"),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        default_response_class=Response,
         dependencies=[Depends(refuse_other_sites)],
     )
     app.state.site = site
+    app.state.documents = {}
     app.state.metrics = Metrics(site)
     install_error_answers(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.routes = Routes(app)
     app.add_middleware(ExchangeLayer, metrics=app.state.metrics)
     return app

@@ -10,16 +10,18 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Query as QueryParameter
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
 from inbox_pipeline.services.audit import MOST_LINES, Wanted, read_audit
 from inbox_pipeline.web.answers import json_answer
-from inbox_pipeline.web.api import PROBLEM_ANSWER, Before
+from inbox_pipeline.web.api import Before
+from inbox_pipeline.web.description import OWN
 from inbox_pipeline.web.identity import Served
 from inbox_pipeline.web.rights import Administrator
+from inbox_pipeline.web.shapes import AuditLines
 
-router = APIRouter(prefix="/api/v1/audit", responses=PROBLEM_ANSWER)
+router = APIRouter(prefix=f"{OWN}audit")
 
 
 def _in_utc(moment: dt.datetime) -> dt.datetime:
@@ -34,12 +36,25 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
         raise ValueError("out of range") from None
 
 
+def _not_a_number(value: str) -> str:
+    """Return the text of a time, which is none of the numbers that pydantic takes for seconds since 1970.
+
+    Raises:
+        ValueError: it is.
+    """
+    try:
+        float(value)
+    except ValueError:
+        return value
+    raise ValueError("not ISO 8601")
+
+
 Word = Annotated[str | None, QueryParameter(max_length=255, pattern="^[^\\x00]*$")]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_not_a_number), AfterValidator(_in_utc)]
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_LINES)]
 
 
-@router.get("", response_model=None)
+@router.get("", response_model=None, responses={200: {"model": AuditLines}})
 def audit(
     _sender: Administrator,
     site: Served,

@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inbox_pipeline.web.answers import internal_error
 from inbox_pipeline.web.metrics import Metrics
+from inbox_pipeline.web.routes import NO_ROUTE, Routes
 
 ACCESS = logging.getLogger("inbox_pipeline.access")
 FAULTS = logging.getLogger("inbox_pipeline.web")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-NO_ROUTE = "(none)"
 BODY_BYTES = 64 * 1024
 BODY_LIMIT = "body_bytes"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -153,5 +153,5 @@ def _decorated(send: Send, exchange: Exchange) -> Send:
 
 
 def _route(scope: Scope) -> str:
-    """Return the template of the matched route, never the path itself."""
-    return str(getattr(scope.get("route"), "path", None) or NO_ROUTE)
+    routes: Routes | None = scope["app"].state.routes if "route" in scope else None
+    return NO_ROUTE if routes is None else routes.template(scope)

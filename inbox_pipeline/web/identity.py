@@ -24,6 +24,7 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import accounts
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
+from inbox_pipeline.web.description import refuses
 from inbox_pipeline.web.exchange import exchange_of
 
 SESSION_COOKIE = "JSESSIONID"
@@ -41,6 +42,7 @@ class Caller:
     session_id: str | None
 
 
+@refuses(503)
 def site_of(request: Request) -> Site:
     """Return the site that this process serves."""
     site: Site = request.app.state.site
@@ -81,6 +83,7 @@ def _authenticated(request: Request, pair: tuple[str, str], live: Account | None
         return live
 
 
+@refuses(401, 429, 503)
 def current_caller(request: Request) -> Caller:
     """Return who sends the request.
 
@@ -172,6 +175,7 @@ def forget_session(request: Request) -> None:
         exchange_of(request).cookies.append(f"{name}=; Path=/; Max-Age=0; SameSite=Strict{secure_attribute(request)}")
 
 
+@refuses(writing=(403,))
 def refuse_other_sites(request: Request) -> None:
     """Refuse a writing request that another site made the browser send.
 
@@ -182,6 +186,7 @@ def refuse_other_sites(request: Request) -> None:
         refuse_other_sites_always(request)
 
 
+@refuses(403)
 def refuse_other_sites_always(request: Request) -> None:
     """Refuse a request that another site made the browser send, whatever its method.
 

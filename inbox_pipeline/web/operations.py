@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import html
 import ipaddress
+from collections.abc import Callable
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from inbox_pipeline.intake.reasons import REASONS, refusal
 from inbox_pipeline.services import health
 from inbox_pipeline.web.answers import json_answer, page, text
+from inbox_pipeline.web.description import OWN, describe
 from inbox_pipeline.web.identity import Served, current_caller, identify, open_session
 from inbox_pipeline.web.metrics import Metrics
 
@@ -28,7 +30,8 @@ archive. It answers XNAT's DICOM Inbox requests at <code>/data/services/import</
 <ul>
 <li><a href="/xapi/dicom/list/active">Your active requests</a> (JSON, needs a login)</li>
 <li><a href="/xapi/dicom/list/all">All your requests</a> (JSON, needs a login)</li>
-<li><a href="/api/openapi.json">Description of the API</a> (OpenAPI)</li>
+<li><a href="/api/openapi.json">Description of the API</a> (OpenAPI), and of
+<a href="/api/xnat-openapi.json">the routes of XNAT's clients</a></li>
 <li><a href="/help/errors">Reason codes</a></li>
 <li><a href="/readyz">Is everything running?</a></li>
 </ul>"""
@@ -48,7 +51,29 @@ def first_page(request: Request) -> Response:
 @router.get("/api/openapi.json")
 def openapi(request: Request) -> Response:
     """Describe our own API."""
-    return json_answer(request.app.openapi())
+    return _described(request.app, "inbox_pipeline", _is_own)
+
+
+@router.get("/api/xnat-openapi.json")
+def xnat_openapi(request: Request) -> Response:
+    """Describe the routes that XNAT's clients use."""
+    return _described(request.app, "inbox_pipeline, as XNAT's clients use it", _is_xnats)
+
+
+def _is_own(path: str) -> bool:
+    return path.startswith(OWN)
+
+
+def _is_xnats(path: str) -> bool:
+    return not path.startswith(OWN)
+
+
+def _described(app: FastAPI, title: str, chosen: Callable[[str], bool]) -> Response:
+    """Answer an OpenAPI document, which is made once."""
+    documents = app.state.documents
+    if title not in documents:
+        documents[title] = describe(app, title, chosen)
+    return json_answer(documents[title])
 
 
 @router.get("/help/errors")

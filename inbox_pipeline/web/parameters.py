@@ -12,6 +12,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.web.description import refuses
 
 FORM = "application/x-www-form-urlencoded"
 MOST_PARAMETERS = 256
@@ -19,6 +20,7 @@ MOST_PARAMETERS = 256
 Pairs = list[tuple[str, str]]
 
 
+@refuses(400)
 def query_pairs(request: Request) -> Pairs:
     """Return the query's pairs; bytes that are not UTF-8 become lone surrogates, as `os.fsdecode` makes them.
 
@@ -28,6 +30,7 @@ def query_pairs(request: Request) -> Pairs:
     return _pairs(request.scope["query_string"])
 
 
+@refuses(400, 413)
 async def form_pairs(request: Request) -> Pairs:
     """Return the pairs of a form body; any other body is left unread.
 
@@ -40,6 +43,7 @@ async def form_pairs(request: Request) -> Pairs:
     return _pairs(await request.body())
 
 
+@refuses(400, 413)
 async def all_pairs(request: Request) -> Pairs:
     """Return the pairs of the form body and then those of the query, so that the query wins.
 

@@ -13,9 +13,11 @@ from fastapi import Depends
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services.accounts import Account, is_owner, may_edit, may_read
 from inbox_pipeline.services.scopes import known_project_id
+from inbox_pipeline.web.description import refuses
 from inbox_pipeline.web.identity import Known, Served
 
 
+@refuses(404)
 def readable_project(project_id: str, account: Known, site: Served) -> str:
     """Return the ID of a project that the sender may see, as it is written in the catalog.
 
@@ -31,6 +33,7 @@ def readable_project(project_id: str, account: Known, site: Served) -> str:
 Readable = Annotated[str, Depends(readable_project)]
 
 
+@refuses(403)
 def editable_project(readable: Readable, account: Known, site: Served) -> str:
     """Return the ID of a project whose data the sender may change, as it is written in the catalog.
 
@@ -42,6 +45,7 @@ def editable_project(readable: Readable, account: Known, site: Served) -> str:
     return readable
 
 
+@refuses(403)
 def owned_project(readable: Readable, account: Known, site: Served) -> str:
     """Return the ID of a project that the sender owns, as it is written in the catalog.
 
@@ -53,6 +57,7 @@ def owned_project(readable: Readable, account: Known, site: Served) -> str:
     return readable
 
 
+@refuses(403)
 def administrator(account: Known) -> Account:
     """Return the sender, who is an administrator.
 

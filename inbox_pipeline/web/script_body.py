@@ -14,12 +14,14 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.web.description import body, refuses
 
 MOST_BYTES = 1 << 20
 JSON_BYTES = 4 << 20
 """For a script and its lookup table as members of JSON, where each character may take six bytes."""
 
 
+@refuses(400, 413)
 async def script_text(request: Request) -> str:
     """Return the text of the body without a byte order mark, empty for an empty body; line ends stay as they are.
 
@@ -40,6 +42,8 @@ async def script_text(request: Request) -> str:
 
 
 ScriptText = Annotated[str, Depends(script_text)]
+SCRIPT = body("text/plain")
+"""How a route that takes a script describes its body."""
 
 
 async def _uploaded(request: Request) -> bytes:

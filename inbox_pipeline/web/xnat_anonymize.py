@@ -16,17 +16,23 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import scripts
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import json_answer, text
+from inbox_pipeline.web.description import JSON, PLAIN, answer, query, refuses
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Query, last
 from inbox_pipeline.web.rights import Administrator, Owned, Readable
-from inbox_pipeline.web.script_body import MOST_BYTES, ScriptText
+from inbox_pipeline.web.script_body import MOST_BYTES, SCRIPT, ScriptText
 
 SWITCH_POSITIONS = {"true": True, "false": False}
 
-router = APIRouter(prefix="/xapi/anonymize", include_in_schema=False)
+SWITCHED = {200: answer(JSON, schema={"type": "boolean"})}
+PERHAPS = {**PLAIN, 204: answer(description="There is none.")}
+SWITCH = query("enable")
+
+router = APIRouter(prefix="/xapi/anonymize")
 
 
+@refuses(400)
 def enable_flag(query: Query) -> bool:
     """Return what the query's `enable` says, true without one.
 
@@ -42,19 +48,19 @@ def enable_flag(query: Query) -> bool:
 Enable = Annotated[bool, Depends(enable_flag)]
 
 
-@router.get("/default")
+@router.get("/default", responses=PLAIN)
 def default_script(_account: Known) -> Response:
     """Answer the script that a new site starts with."""
     return text(script.DEFAULT_SITE_SCRIPT)
 
 
-@router.get("/site")
+@router.get("/site", responses=PERHAPS)
 def site_script(_account: Known, site: Served) -> Response:
     """Answer the site's script, switched on or not."""
     return _script(site, None)
 
 
-@router.put("/site")
+@router.put("/site", responses=PLAIN, openapi_extra=SCRIPT)
 @body_limit(MOST_BYTES)
 def set_site_script(sender: Administrator, site: Served, given: ScriptText) -> Response:
     """Store the site's script; the next import uses it."""
@@ -62,26 +68,26 @@ def set_site_script(sender: Administrator, site: Served, given: ScriptText) -> R
     return text("")
 
 
-@router.get("/site/enabled")
+@router.get("/site/enabled", responses=SWITCHED)
 def site_enabled(_account: Known, site: Served) -> Response:
     """Say whether the site's script is switched on."""
     return json_answer(scripts.is_enabled(site))
 
 
-@router.put("/site/enabled")
+@router.put("/site/enabled", responses=SWITCHED, openapi_extra=SWITCH)
 def enable_site(sender: Administrator, site: Served, enable: Enable) -> Response:
     """Switch the site's script on or off, and say which."""
     scripts.set_enabled(site, sender.login, enable)
     return json_answer(enable)
 
 
-@router.get("/projects/{project_id}")
+@router.get("/projects/{project_id}", responses=PERHAPS)
 def project_script(project: Readable, site: Served) -> Response:
     """Answer a project's script, switched on or not; 204 when there is none."""
     return _script(site, project)
 
 
-@router.put("/projects/{project_id}")
+@router.put("/projects/{project_id}", responses=PLAIN, openapi_extra=SCRIPT)
 @body_limit(MOST_BYTES)
 def set_project_script(project: Owned, account: Known, site: Served, given: ScriptText) -> Response:
     """Store a project's script; a blank one takes it away."""
@@ -89,13 +95,13 @@ def set_project_script(project: Owned, account: Known, site: Served, given: Scri
     return text("")
 
 
-@router.get("/projects/{project_id}/enabled")
+@router.get("/projects/{project_id}/enabled", responses=SWITCHED)
 def project_enabled(project: Readable, site: Served) -> Response:
     """Say whether a project's script is switched on."""
     return json_answer(scripts.is_enabled(site, project))
 
 
-@router.put("/projects/{project_id}/enabled")
+@router.put("/projects/{project_id}/enabled", responses=SWITCHED, openapi_extra=SWITCH)
 def enable_project(project: Owned, account: Known, site: Served, enable: Enable) -> Response:
     """Switch a project's script on or off, and say which."""
     scripts.set_enabled(site, account.login, enable, project)

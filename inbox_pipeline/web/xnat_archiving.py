@@ -28,6 +28,7 @@ from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.prearchive import Finding, Place, Wish
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.description import TABLE, TEXT, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Given, Pairs, last
 from inbox_pipeline.web.tables import Row, Table, table_answer
@@ -40,10 +41,16 @@ _PARTS = 5
 FINDING_COLUMNS = ("code", "type", "message", "reason")
 _MERGE = ("overwrite", "overwrite_files")
 
+SOURCES = {"type": "array", "items": TEXT}
+PLACES = query("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER", "format", src=SOURCES)
+WISH = query("project", "subject", "session", "dest", "overwrite", "overwrite_files", "format", src=SOURCES)
+ARCHIVED = {200: {"content": {"text/uri-list": {"schema": TEXT}, **TABLE[200]["content"]}}}
+
 _routes = APIRouter()
 
 
-@_routes.post("/services/archive")
+@_routes.post("/services/archive", responses=ARCHIVED, openapi_extra=WISH)
+@refuses(403, 404, 409)
 async def archive(request: Request, account: Known, site: Served, given: Given) -> Response:
     """Archive sessions."""
     places = _places(given)
@@ -104,7 +111,8 @@ def _destination(given: Pairs) -> str | None:
     return parts[parts.index("projects") + 1] if "projects" in parts[:-1] else None
 
 
-@_routes.post("/services/validate-archive")
+@_routes.post("/services/validate-archive", responses=TABLE, openapi_extra=WISH)
+@refuses(403, 404, 409)
 def validate(request: Request, account: Known, site: Served, given: Given) -> Response:
     """List what would stand in the way of archiving sessions; an empty table if nothing does."""
     wish = _wish(given)
@@ -118,7 +126,8 @@ def _finding_row(finding: Finding) -> Row:
     return {"code": CODES[finding.code], "type": kind, "message": finding.message, "reason": finding.code}
 
 
-@_routes.post("/services/prearchive/delete")
+@_routes.post("/services/prearchive/delete", responses=TABLE, openapi_extra=PLACES)
+@refuses(403, 404, 409)
 def delete(request: Request, account: Known, site: Served, given: Given) -> Response:
     """Delete sessions, and list them as they were."""
     return _each(request, site, account, given, _deleted)
@@ -130,7 +139,8 @@ def _deleted(site: Site, account: Account, place: Place) -> RowMapping:
     return found
 
 
-@_routes.post("/services/prearchive/rebuild")
+@_routes.post("/services/prearchive/rebuild", responses=TABLE, openapi_extra=PLACES)
+@refuses(403, 404, 409)
 def rebuild(request: Request, account: Known, site: Served, given: Given) -> Response:
     """Read the files of sessions again, and list them."""
     return _each(request, site, account, given, prearchive.rebuild)
@@ -169,6 +179,6 @@ def _place(source: str) -> Place:
     return Place(*parts[2:])
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in ("/data", "/REST"):
     router.include_router(_routes, prefix=prefix)

@@ -17,6 +17,7 @@ from typing import Any
 
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.store.catalog.views import Page, Wanted
+from inbox_pipeline.web.description import Options, query
 from inbox_pipeline.web.parameters import Pairs, last
 from inbox_pipeline.web.tables import Table
 
@@ -29,6 +30,7 @@ SUBJECT_TYPE, PROJECT_TYPE = "xnat:subjectData", "xnat:projectData"
 EVERY_EXPERIMENT = frozenset({"xnat:experimentdata", "xnat:subjectassessordata", "xnat:imagesessiondata"})
 """Types of which every session here is one."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_WINDOW = ("limit", "offset", "size", "page")
 _DAY = r"(\d\d/\d\d/\d{4}|\d{4}-\d\d-\d\d)"
 _DAYS = re.compile(rf"{_DAY}(?:\s*-\s*{_DAY})?", re.ASCII)
 _SCAN_PATH = re.compile(r"xnat:\w*scandata/", re.IGNORECASE)
@@ -259,6 +261,13 @@ def files_of(accession: str) -> Kind:
     columns = tuple(file_cells(_NOTHING, accession))
     fields = {"Name": "path", "URI": "path", "Size": "bytes", "digest": "md5"}
     return Kind("Files", columns, (), lambda row: file_cells(row, accession), fields, ("digest",), fixed=True)
+
+
+def asked_of(kind: Kind) -> Options:
+    """Return what describes the query of such a list."""
+    columns = () if kind.fixed else ("columns",)
+    more = ("xsiType", "date") if kind is EXPERIMENTS else ()
+    return query("format", *columns, *kind.filters, *more, "sortBy", "sortOrder", *_WINDOW)
 
 
 def wanted_of(kind: Kind, query: Pairs) -> Wanted:

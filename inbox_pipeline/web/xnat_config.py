@@ -19,39 +19,48 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import scripts
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import json_answer, text
+from inbox_pipeline.web.description import PLAIN, ROWS, TEXT, query, refuses
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs, Query, last
 from inbox_pipeline.web.rights import Administrator, Owned, Readable
-from inbox_pipeline.web.script_body import MOST_BYTES, ScriptText
+from inbox_pipeline.web.script_body import MOST_BYTES, SCRIPT, ScriptText
 from inbox_pipeline.web.xnat_anonymize import SWITCH_POSITIONS, put_project_script
 
 STATUS_WORDS = {"enabled": True, "disabled": False, **SWITCH_POSITIONS}
 
+CONFIGURED = {200: {"content": {**ROWS[200]["content"], "text/plain": {"schema": TEXT}}}}
+WANTED = query("version", "contents", "meta")
+CONFIGURE = {**SCRIPT, **query("status")}
+EDIT = {**SCRIPT, **query("activate")}
+ACTIVATE = query("activate", required=("activate",))
+
 _routes = APIRouter()
 
 
-@_routes.get("/config/anon/script")
+@_routes.get("/config/anon/script", responses=CONFIGURED, openapi_extra=WANTED)
+@refuses(404)
 def site_config(_account: Known, site: Served, query: Query) -> Response:
     """Answer the site's script as a configuration."""
     return _configuration(site, None, query)
 
 
-@_routes.put("/config/anon/script")
+@_routes.put("/config/anon/script", responses=PLAIN, openapi_extra=CONFIGURE)
 @body_limit(MOST_BYTES)
 def set_site_config(sender: Administrator, site: Served, query: Query, given: ScriptText) -> Response:
     """Store the site's script, or switch it."""
     return _configure(site, sender.login, None, query, given)
 
 
-@_routes.get("/projects/{project_id}/config/anon/{path:path}")
+@_routes.get("/projects/{project_id}/config/anon/{path:path}", responses=CONFIGURED, openapi_extra=WANTED)
+@refuses(404)
 def project_config(project: Readable, path: str, site: Served, query: Query) -> Response:
     """Answer a project's script as a configuration."""
     _require_path(project, path)
     return _configuration(site, project, query)
 
 
-@_routes.put("/projects/{project_id}/config/anon/{path:path}")
+@_routes.put("/projects/{project_id}/config/anon/{path:path}", responses=PLAIN, openapi_extra=CONFIGURE)
 @body_limit(MOST_BYTES)
 def set_project_config(
     project: Owned, path: str, account: Known, site: Served, query: Query, given: ScriptText
@@ -61,57 +70,57 @@ def set_project_config(
     return _configure(site, account.login, project, query, given)
 
 
-@_routes.get("/config/edit/image/dicom/script")
+@_routes.get("/config/edit/image/dicom/script", responses=ROWS)
 def site_edit(_account: Known, site: Served) -> Response:
     """Answer the site's script as a table of one row."""
     return _edited(site, None, "script")
 
 
-@_routes.put("/config/edit/image/dicom/script")
+@_routes.put("/config/edit/image/dicom/script", responses=PLAIN, openapi_extra=EDIT)
 @body_limit(MOST_BYTES)
 def set_site_edit(sender: Administrator, site: Served, query: Query, given: ScriptText) -> Response:
     """Store the site's script; `activate` switches it."""
     return _edit(site, sender.login, None, query, given)
 
 
-@_routes.get("/config/edit/image/dicom/status")
+@_routes.get("/config/edit/image/dicom/status", responses=ROWS)
 def site_status(_account: Known, site: Served) -> Response:
     """Answer whether the site's script is switched on, as a table of one row."""
     return _edited(site, None, "edit")
 
 
-@_routes.put("/config/edit/image/dicom/status")
+@_routes.put("/config/edit/image/dicom/status", responses=PLAIN, openapi_extra=ACTIVATE)
 def set_site_status(sender: Administrator, site: Served, query: Query) -> Response:
     """Switch the site's script by `activate`."""
     return _activate(site, sender.login, None, query)
 
 
-@_routes.get("/config/edit/projects/{project_id}/image/dicom/script")
+@_routes.get("/config/edit/projects/{project_id}/image/dicom/script", responses=ROWS)
 def project_edit(project: Readable, site: Served) -> Response:
     """Answer a project's script as a table of one row, or of none."""
     return _edited(site, project, "script")
 
 
-@_routes.put("/config/edit/projects/{project_id}/image/dicom/script")
+@_routes.put("/config/edit/projects/{project_id}/image/dicom/script", responses=PLAIN, openapi_extra=EDIT)
 @body_limit(MOST_BYTES)
 def set_project_edit(project: Owned, account: Known, site: Served, query: Query, given: ScriptText) -> Response:
     """Store a project's script; `activate` switches it."""
     return _edit(site, account.login, project, query, given)
 
 
-@_routes.get("/config/edit/projects/{project_id}/image/dicom/status")
+@_routes.get("/config/edit/projects/{project_id}/image/dicom/status", responses=ROWS)
 def project_status(project: Readable, site: Served) -> Response:
     """Answer whether a project's script is switched on, as a table of one row, or of none."""
     return _edited(site, project, "edit")
 
 
-@_routes.put("/config/edit/projects/{project_id}/image/dicom/status")
+@_routes.put("/config/edit/projects/{project_id}/image/dicom/status", responses=PLAIN, openapi_extra=ACTIVATE)
 def set_project_status(project: Owned, account: Known, site: Served, query: Query) -> Response:
     """Switch a project's script by `activate`."""
     return _activate(site, account.login, project, query)
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in ("/data", "/REST"):
     router.include_router(_routes, prefix=prefix)
 

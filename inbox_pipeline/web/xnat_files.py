@@ -21,18 +21,28 @@ from starlette.types import Receive, Scope, Send
 from inbox_pipeline.services import browse
 from inbox_pipeline.services.reading import OpenFiles, open_files
 from inbox_pipeline.store.reading import OpenFolder, Pieces
+from inbox_pipeline.web.description import BYTES, TABLE, answer, header
 from inbox_pipeline.web.exchange import exchange_of
 from inbox_pipeline.web.identity import Served
 from inbox_pipeline.web.parameters import Query, last
 from inbox_pipeline.web.tables import table_answer
 from inbox_pipeline.web.xnat_archive import EXPERIMENTS_AT, PREFIXES
-from inbox_pipeline.web.xnat_columns import RESOURCE, files_of, shown, wanted_of
+from inbox_pipeline.web.xnat_columns import RESOURCE, asked_of, files_of, shown, wanted_of
 from inbox_pipeline.web.xnat_places import Scans, Session
 from inbox_pipeline.web.zipping import Member, zip_length, zipped
 
 ZIP, DICOM = "application/zip", "application/dicom"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _PLAIN = re.compile(r"[^A-Za-z0-9]")
+
+ZIPPED = {200: {"content": {**TABLE[200]["content"], ZIP: {"schema": BYTES}}}}
+FILE = {
+    200: answer(DICOM, schema=BYTES),
+    206: answer(DICOM, schema=BYTES),
+    304: answer(description="The file is the one of If-None-Match."),
+    416: answer(description="The file has no such bytes."),
+}
+PART = header("Range", "If-Range", "If-None-Match")
 
 _routes = APIRouter()
 
@@ -50,8 +60,12 @@ class _Sent(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-@_routes.get("/{experiment_id}/scans/{scan_ids}/files")
-@_routes.get("/{experiment_id}/scans/{scan_ids}/resources/{resource_id}/files")
+@_routes.get("/{experiment_id}/scans/{scan_ids}/files", responses=ZIPPED, openapi_extra=asked_of(files_of("")))
+@_routes.get(
+    "/{experiment_id}/scans/{scan_ids}/resources/{resource_id}/files",
+    responses=ZIPPED,
+    openapi_extra=asked_of(files_of("")),
+)
 def files(request: Request, site: Served, session: Session, scans: Scans, query: Query) -> Response:
     """List the files of scans, or answer all of them with `format=zip`."""
     if last(query, "format").lower() == "zip":
@@ -62,15 +76,18 @@ def files(request: Request, site: Served, session: Session, scans: Scans, query:
     return table_answer(request, query, shown(kind, query, page))
 
 
-@_routes.get("/{experiment_id}/scans/{scan_ids}/files/{name}")
-@_routes.get("/{experiment_id}/scans/{scan_ids}/resources/{resource_id}/files/{name}")
+@_routes.get("/{experiment_id}/scans/{scan_ids}/files/{name}", responses=FILE, openapi_extra=PART)
+@_routes.get(
+    "/{experiment_id}/scans/{scan_ids}/resources/{resource_id}/files/{name}", responses=FILE, openapi_extra=PART
+)
 def file(request: Request, site: Served, session: Session, scans: Scans, name: str) -> Response:
     """Answer the bytes of a file, or a range of them."""
     opened = open_files(site, session["id"], [scan["id"] for scan in scans], name)
-    return _file_answer(request, opened.folder, opened.rows[0])
+    row = opened.rows[0]
+    return file_answer(request, opened.folder, row["path"], row["bytes"], row["sha256"])
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in PREFIXES:
     for place in EXPERIMENTS_AT:
         router.include_router(_routes, prefix=prefix + place)
@@ -94,25 +111,26 @@ def _member(opened: OpenFiles, row: RowMapping) -> Member:
     return Member(name, row["bytes"], session["created_at"], check, pieces)
 
 
-def _file_answer(request: Request, folder: OpenFolder, row: RowMapping) -> Response:
-    tag, size = f'"{row["sha256"]}"', row["bytes"]
+def file_answer(request: Request, folder: OpenFolder, path: str, size: int, sha256: str) -> Response:
+    """Answer the bytes of a file of an open folder, or a range of them; the folder is closed afterwards."""
+    tag = f'"{sha256}"'
     headers = {"content-type": DICOM, "etag": tag, "accept-ranges": "bytes"}
     if tag in request.headers.get("if-none-match", ""):
         folder.close()
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     wanted = _range(request, tag, size)
     if wanted is None:
-        digest = base64.b64encode(bytes.fromhex(row["sha256"])).decode()
-        name = row["path"].rpartition("/")[2]
+        digest = base64.b64encode(bytes.fromhex(sha256)).decode()
+        name = path.rpartition("/")[2]
         headers |= {"repr-digest": f"sha-256=:{digest}:", "content-disposition": f'attachment; filename="{name}"'}
-        pieces = folder.pieces(row["path"], row["sha256"])
+        pieces = folder.pieces(path, sha256)
         return _Sent(folder, _body(request, pieces), HTTPStatus.OK, headers | {"content-length": str(size)})
     if not wanted:
         folder.close()
         headers |= {"content-range": f"bytes */{size}"}
         return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
     headers |= {"content-range": f"bytes {wanted[0]}-{wanted[-1]}/{size}", "content-length": str(len(wanted))}
-    pieces = folder.stretch(row["path"], wanted[0], len(wanted))
+    pieces = folder.stretch(path, wanted[0], len(wanted))
     return _Sent(folder, _body(request, pieces), HTTPStatus.PARTIAL_CONTENT, headers)
 
 

@@ -18,6 +18,7 @@ from inbox_pipeline.services import projects
 from inbox_pipeline.services.scopes import project_exists
 from inbox_pipeline.services.subjects import create_subject
 from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.description import PLAIN, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs, Query, last
 from inbox_pipeline.web.rights import Administrator, Editable, Owned, Readable
@@ -25,10 +26,13 @@ from inbox_pipeline.web.xnat_archive import PREFIXES
 
 SETTINGS = {"accessibility": "private", "quarantine_code": "0", "current_arc": "arc001"}
 """Settings of XNAT's projects that have one value here: who sees a project, no quarantine, where new sessions lie."""
+MADE = {**PLAIN, 201: PLAIN[200]}
+
 _routes = APIRouter()
 
 
-@_routes.put("/projects/{project_id}")
+@_routes.put("/projects/{project_id}", responses=MADE, openapi_extra=query("name"))
+@refuses(400)
 def put_project(project_id: str, sender: Administrator, site: Served, query: Query) -> Response:
     """Make a project, or give one another name; answers its ID, with 201 if it was made."""
     made, title = not project_exists(site, project_id), _given(query, "xnat:projectData", "name")
@@ -39,7 +43,7 @@ def put_project(project_id: str, sender: Administrator, site: Served, query: Que
     return text(shown["id"], status=HTTPStatus.CREATED if made else HTTPStatus.OK)
 
 
-@_routes.put("/projects/{project_id}/subjects/{subject_id}")
+@_routes.put("/projects/{project_id}/subjects/{subject_id}", responses=MADE, openapi_extra=query("label"))
 def put_subject(project: Editable, subject_id: str, account: Known, site: Served, query: Query) -> Response:
     """Make a subject unless it is there; answers its accession id, with 201 if it was made."""
     label = _given(query, "xnat:subjectData", "label")
@@ -49,13 +53,14 @@ def put_subject(project: Editable, subject_id: str, account: Known, site: Served
     return text(accession, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
 
 
-@_routes.get("/projects/{project_id}/prearchive_code")
+@_routes.get("/projects/{project_id}/prearchive_code", responses=PLAIN)
 def prearchive_code(project: Readable, site: Served) -> Response:
     """Answer a project's auto-archive code as text."""
     return text(str(projects.show_project(site, project)["prearchive_code"]))
 
 
-@_routes.put("/projects/{project_id}/prearchive_code/{code}")
+@_routes.put("/projects/{project_id}/prearchive_code/{code}", responses=PLAIN)
+@refuses(400)
 def put_prearchive_code(project: Owned, code: str, account: Known, site: Served) -> Response:
     """Set a project's auto-archive code: 0, 4 or 5."""
     if not (code.isascii() and code.isdecimal() and len(code) < 4):
@@ -67,12 +72,13 @@ def put_prearchive_code(project: Owned, code: str, account: Known, site: Served)
 def _add_setting(name: str, fixed: str) -> None:
     """Add the routes of a setting that is the same for every project."""
 
-    @_routes.get(f"/projects/{{project_id}}/{name}")
+    @_routes.get(f"/projects/{{project_id}}/{name}", responses=PLAIN)
     def setting(_project: Readable) -> Response:
         """Answer the setting as text."""
         return text(fixed)
 
-    @_routes.put(f"/projects/{{project_id}}/{name}/{{value}}")
+    @_routes.put(f"/projects/{{project_id}}/{name}/{{value}}", responses=PLAIN)
+    @refuses(400)
     def put_setting(_project: Owned, value: str) -> Response:
         """Take the only value that there is; every other is refused."""
         if value != fixed:
@@ -82,7 +88,7 @@ def _add_setting(name: str, fixed: str) -> None:
 
 for each in SETTINGS.items():
     _add_setting(*each)
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in PREFIXES:
     router.include_router(_routes, prefix=prefix)
 

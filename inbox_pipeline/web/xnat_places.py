@@ -15,11 +15,13 @@ from starlette.requests import Request
 
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import browse
+from inbox_pipeline.web.description import refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.rights import readable_project
 from inbox_pipeline.web.xnat_columns import RESOURCE
 
 
+@refuses(404)
 def project_of(request: Request, account: Known, site: Served) -> str | None:
     """Return the ID of the project in the path; None where it names none.
 
@@ -33,6 +35,7 @@ def project_of(request: Request, account: Known, site: Served) -> str | None:
 Project = Annotated[str | None, Depends(project_of)]
 
 
+@refuses(404)
 def subject_of(request: Request, account: Known, site: Served, project: Project) -> RowMapping | None:
     """Return the subject in the path; None where it names none.
 
@@ -46,6 +49,7 @@ def subject_of(request: Request, account: Known, site: Served, project: Project)
 Subject = Annotated[RowMapping | None, Depends(subject_of)]
 
 
+@refuses(404)
 def session_of(request: Request, account: Known, site: Served, project: Project, subject: Subject) -> RowMapping:
     """Return the session in the path.
 
@@ -58,6 +62,7 @@ def session_of(request: Request, account: Known, site: Served, project: Project,
 Session = Annotated[RowMapping, Depends(session_of)]
 
 
+@refuses(404)
 def scan_of(request: Request, site: Served, session: Session) -> RowMapping:
     """Return the scan in the path.
 
@@ -70,6 +75,7 @@ def scan_of(request: Request, site: Served, session: Session) -> RowMapping:
 Scan = Annotated[RowMapping, Depends(scan_of)]
 
 
+@refuses(404)
 def scans_of(request: Request, site: Served, session: Session) -> Sequence[RowMapping]:
     """Return the scans that the path names: IDs or types, with commas, or `ALL`; of them those that have the resource.
 

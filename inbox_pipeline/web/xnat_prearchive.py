@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from sqlalchemy.engine import RowMapping
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from inbox_pipeline.intake.prearchive import READY
 from inbox_pipeline.intake.reasons import refusal
@@ -22,9 +22,11 @@ from inbox_pipeline.services.prearchive import Place
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.description import PLAIN, TABLE, answer, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Given, Query, last
 from inbox_pipeline.web.tables import Row, Table, table_answer
+from inbox_pipeline.web.xnat_files import FILE, PART, file_answer
 
 COLUMNS = (
     "project",
@@ -54,9 +56,18 @@ RESOURCE = "DICOM"
 _MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 _SESSION = "/prearchive/projects/{project_id}/{timestamp}/{label}"
 
+FORMAT = query("format")
+ADDRESS = {200: answer("text/uri-list")}
+ACTION = query(
+    required=("action",),
+    action={"type": "string", "enum": ["build", "commit", "reset-status", "set-status"]},
+    status={"type": "string", "enum": [READY]},
+)
+
 _routes = APIRouter()
 
 
+@refuses(403, 404)
 def place_of(project_id: str, timestamp: str, label: str) -> Place:
     """Return the place that a path names."""
     return Place(project_id, timestamp, label)
@@ -93,8 +104,8 @@ def session_table(sessions: Sequence[RowMapping]) -> Table:
     return Table("prearchive", COLUMNS, [row_of(session) for session in sessions], len(sessions))
 
 
-@_routes.get("/prearchive")
-@_routes.get("/prearchive/projects")
+@_routes.get("/prearchive", responses=TABLE, openapi_extra=query("format", "tag"))
+@_routes.get("/prearchive/projects", responses=TABLE, openapi_extra=query("format", "tag"))
 def list_sessions(request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the prearchive sessions of the projects that the sender may edit; `tag` chooses by Study Instance UID."""
     tag = last(query, "tag")
@@ -102,27 +113,30 @@ def list_sessions(request: Request, account: Known, site: Served, query: Query) 
     return table_answer(request, query, session_table(found))
 
 
-@_routes.get("/prearchive/projects/{project_ids}")
+@_routes.get("/prearchive/projects/{project_ids}", responses=TABLE, openapi_extra=FORMAT)
+@refuses(403)
 def list_project_sessions(project_ids: str, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the prearchive sessions of one project, or of several that a comma parts."""
     named = [each for each in project_ids.split(",") if each]
     return table_answer(request, query, session_table(prearchive.sessions(site, account, named)))
 
 
-@_routes.get(_SESSION)
+@_routes.get(_SESSION, responses=TABLE, openapi_extra=FORMAT)
 def show_session(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """Answer a session as a table of one row."""
     return table_answer(request, query, session_table([prearchive.session(site, account, place)]))
 
 
-@_routes.delete(_SESSION)
+@_routes.delete(_SESSION, responses=PLAIN)
+@refuses(409)
 def delete_session(place: At, account: Known, site: Served) -> Response:
     """Delete a session."""
     prearchive.delete(site, account, place)
     return text("")
 
 
-@_routes.post(_SESSION)
+@_routes.post(_SESSION, responses=ADDRESS, openapi_extra=ACTION)
+@refuses(409)
 def act(place: At, account: Known, site: Served, given: Given) -> Response:
     """Do to a session what `action` says, and answer its address.
 
@@ -144,7 +158,7 @@ _ACTIONS: Mapping[str, Callable[[Site, Account, Place], RowMapping]] = {
 }
 
 
-@_routes.get(_SESSION + "/scans")
+@_routes.get(_SESSION + "/scans", responses=TABLE, openapi_extra=FORMAT)
 def list_scans(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List a session's scans."""
     found = prearchive.session(site, account, place)
@@ -162,7 +176,7 @@ def _scan_row(place: Place, scan: RowMapping) -> Row:
     }
 
 
-@_routes.get(_SESSION + "/resources")
+@_routes.get(_SESSION + "/resources", responses=TABLE, openapi_extra=FORMAT)
 def list_resources(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the resources of all scans of a session."""
     found = prearchive.session(site, account, place)
@@ -170,7 +184,7 @@ def list_resources(place: At, request: Request, account: Known, site: Served, qu
     return table_answer(request, query, Table("resources", RESOURCE_COLUMNS, rows, len(rows)))
 
 
-@_routes.get(_SESSION + "/scans/{scan_label}/resources")
+@_routes.get(_SESSION + "/scans/{scan_label}/resources", responses=TABLE, openapi_extra=FORMAT)
 def list_scan_resources(
     place: At, scan_label: str, request: Request, account: Known, site: Served, query: Query
 ) -> Response:
@@ -193,7 +207,7 @@ def _resource_row(place: Place, scan: RowMapping) -> Row:
     }
 
 
-@_routes.get(_SESSION + "/scans/{scan_label}/resources/{resource}/files")
+@_routes.get(_SESSION + "/scans/{scan_label}/resources/{resource}/files", responses=TABLE, openapi_extra=FORMAT)
 def list_files(
     place: At, scan_label: str, resource: str, request: Request, account: Known, site: Served, query: Query
 ) -> Response:
@@ -203,14 +217,16 @@ def list_files(
     return table_answer(request, query, Table("files", FILE_COLUMNS, rows, len(rows)))
 
 
-@_routes.get(_SESSION + "/scans/{scan_label}/resources/{resource}/files/{name}")
-def get_file(place: At, scan_label: str, resource: str, name: str, account: Known, site: Served) -> Response:
-    """Answer a file's bytes."""
+@_routes.get(_SESSION + "/scans/{scan_label}/resources/{resource}/files/{name}", responses=FILE, openapi_extra=PART)
+def get_file(
+    place: At, scan_label: str, resource: str, name: str, request: Request, account: Known, site: Served
+) -> Response:
+    """Answer the bytes of a file, or a range of them."""
     found = prearchive.session(site, account, place)
     for row in _files(site, found, scan_label, resource):
         if _name(row) == name:
-            path = site.settings.prearchive_path / found["path"] / row["path"]
-            return FileResponse(path, media_type="application/dicom", filename=name)
+            folder = prearchive.open_folder(site, found, row["path"])
+            return file_answer(request, folder, row["path"], row["bytes"], row["sha256"])
     raise refusal("not_found")
 
 
@@ -232,15 +248,15 @@ def _file_row(place: Place, scan_label: str, row: RowMapping) -> Row:
     return named | told | {"digest": row["md5"]}
 
 
-@_routes.get(_SESSION + "/logs")
+@_routes.get(_SESSION + "/logs", responses=TABLE, openapi_extra=FORMAT)
 def list_logs(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
     """List a session's logs: one, if something is to be said about it."""
     rows = [{"id": "1", "entry": line} for line in [_log(prearchive.session(site, account, place))] if line]
     return table_answer(request, query, Table("logs", ("id", "entry"), rows, len(rows)))
 
 
-@_routes.get(_SESSION + "/logs/last")
-@_routes.get(_SESSION + "/logs/1")
+@_routes.get(_SESSION + "/logs/last", responses=PLAIN)
+@_routes.get(_SESSION + "/logs/1", responses=PLAIN)
 def last_log(place: At, account: Known, site: Served) -> Response:
     """Answer why a session waits or could not be archived."""
     return text(_log(prearchive.session(site, account, place)))
@@ -250,6 +266,6 @@ def _log(session: RowMapping) -> str:
     return prearchive.told(session)
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in ("/data", "/REST"):
     router.include_router(_routes, prefix=prefix)

@@ -15,26 +15,37 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.intake.routing import TARGETS
 from inbox_pipeline.services import routing
 from inbox_pipeline.web.answers import text
+from inbox_pipeline.web.description import PLAIN, refuses
 from inbox_pipeline.web.exchange import body_limit
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Query, last
 from inbox_pipeline.web.rights import Administrator
 from inbox_pipeline.web.script_body import MOST_BYTES, ScriptText
-from inbox_pipeline.web.xnat_config import STATUS_WORDS, configuration, named_version, switch
+from inbox_pipeline.web.xnat_config import (
+    CONFIGURE,
+    CONFIGURED,
+    STATUS_WORDS,
+    WANTED,
+    configuration,
+    named_version,
+    switch,
+)
 
 _TARGETS = {f"{target}Rules": target for target in TARGETS}
 
 _routes = APIRouter()
 
 
-@_routes.get("/config/dicom/{rules}")
+@_routes.get("/config/dicom/{rules}", responses=CONFIGURED, openapi_extra=WANTED)
+@refuses(404)
 def show_rules(rules: str, _account: Known, site: Served, query: Query) -> Response:
     """Answer routing expressions as a configuration."""
     row = routing.rule_version(site, _target(rules), named_version(last(query, "version")))
     return configuration({"tool": "dicom", "path": rules, "project": ""}, row, query, "routing_not_found")
 
 
-@_routes.put("/config/dicom/{rules}")
+@_routes.put("/config/dicom/{rules}", responses=PLAIN, openapi_extra=CONFIGURE)
+@refuses(404)
 @body_limit(MOST_BYTES)
 def set_rules(rules: str, sender: Administrator, site: Served, query: Query, given: ScriptText) -> Response:
     """Store routing expressions: the body, or its member `contents`; `status` there or in the query switches them.
@@ -48,7 +59,7 @@ def set_rules(rules: str, sender: Administrator, site: Served, query: Query, giv
     return text("")
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in ("/data", "/REST"):
     router.include_router(_routes, prefix=prefix)
 
@@ -70,7 +81,7 @@ def _members(given: str) -> tuple[list[tuple[str, str]], str]:
         return [], given
     try:
         members = json.loads(given)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise refusal("request_malformed") from None
     status, contents = members.get("status", ""), members.get("contents", "")
     if not isinstance(status, str) or not isinstance(contents, str):

@@ -27,6 +27,7 @@ from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.conditions import COMPARISONS, Comparison, Condition, Joined
 from inbox_pipeline.store.catalog.views import Page, Wanted
+from inbox_pipeline.web.description import TABLE, body, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Query
 from inbox_pipeline.web.tables import Table, table_answer
@@ -54,7 +55,8 @@ SESSION_DISPLAY = {"session_id": "ID", "expt_id": "ID", "session_label": "label"
 PROJECT_DISPLAY = {"project_id": "ID", "project_name": "name"}
 """XNAT's display fields, as far as they are called otherwise than the columns of lists."""
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
+ASKED = {**body("text/xml"), **query("format", "sortBy", "sortOrder", "limit", "offset", "size", "page")}
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Search:
         return _ROOTS.get(self.xsi_type, _SESSIONS)
 
 
+@refuses(400, 413)
 async def search_document(request: Request) -> Search:
     """Return the search that a body states.
 
@@ -124,8 +127,8 @@ async def search_document(request: Request) -> Search:
     return read_search(await request.body())
 
 
-@router.post("/data/search")
-@router.post("/REST/search")
+@router.post("/data/search", responses=TABLE, openapi_extra=ASKED)
+@router.post("/REST/search", responses=TABLE, openapi_extra=ASKED)
 def search(
     request: Request, asked: Annotated[Search, Depends(search_document)], account: Known, site: Served, query: Query
 ) -> Response:

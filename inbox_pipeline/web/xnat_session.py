@@ -20,6 +20,7 @@ from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline.web.answers import json_answer, text
+from inbox_pipeline.web.description import JSON, PLAIN, TABLE, answer, body, query, refuses
 from inbox_pipeline.web.identity import (
     Caller,
     Known,
@@ -47,13 +48,26 @@ EMPTY_SCHEMA = (
     ' xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified"/>\n'
 )
 
-router = APIRouter(include_in_schema=False)
-tokens = APIRouter(
-    prefix="/data/services/tokens", include_in_schema=False, dependencies=[Depends(refuse_other_sites_always)]
+CREDENTIALS = body(
+    "application/x-www-form-urlencoded",
+    schema={
+        "type": "object",
+        "required": ["username", "password"],
+        "properties": {"username": {"type": "string"}, "password": {"type": "string"}},
+    },
+    required=True,
 )
+OBJECT = {200: answer(JSON, schema={"type": "object"})}
+OBJECTS = {200: answer(JSON, schema={"type": "array", "items": {"type": "object"}})}
+NAMES = {200: answer(JSON, schema={"type": "array", "items": {"type": "string"}})}
+
+router = APIRouter()
+tokens = APIRouter(prefix="/data/services/tokens", dependencies=[Depends(refuse_other_sites_always)])
 
 
-@router.api_route("/data/services/auth", methods=["PUT", "POST"])
+@router.put("/data/services/auth", responses=PLAIN, openapi_extra=CREDENTIALS)
+@router.post("/data/services/auth", responses=PLAIN, openapi_extra=CREDENTIALS)
+@refuses(401, 429)
 def log_in(request: Request, site: Served, form: Form) -> Response:
     """Start a session for `username` and `password` of the form, and answer its id; one that was there ends."""
     login, password = _text(last(form, "username")), _text(last(form, "password"))
@@ -61,13 +75,14 @@ def log_in(request: Request, site: Served, form: Form) -> Response:
     return text(replace_session(request, account))
 
 
-@router.get("/data/auth")
+@router.get("/data/auth", responses=PLAIN)
 def who_am_i(account: Known) -> Response:
     """Say who is logged in."""
     return text(f"User '{account.login}' is logged in")
 
 
-@router.api_route("/data/JSESSION", methods=["GET", "POST"])
+@router.get("/data/JSESSION", responses=PLAIN, openapi_extra=query("CSRF"))
+@router.post("/data/JSESSION", responses=PLAIN, openapi_extra=query("CSRF"))
 def session(
     request: Request, caller: Annotated[Caller, Depends(current_caller)], site: Served, query: Query
 ) -> Response:
@@ -81,7 +96,8 @@ def session(
     return text(session_id + token)
 
 
-@router.delete("/data/JSESSION")
+@router.delete("/data/JSESSION", responses=PLAIN)
+@refuses(401, 429)
 def log_out(request: Request, site: Served) -> Response:
     """End the session of the cookie; one that has ended already is no error, nor is Basic without a session."""
     session_id = presented_session(request)
@@ -93,20 +109,21 @@ def log_out(request: Request, site: Served) -> Response:
     return text("")
 
 
-@router.get("/xapi/siteConfig/buildInfo")
+@router.get("/xapi/siteConfig/buildInfo", responses=OBJECT)
 def build_info(_account: Known) -> Response:
     """Say which XNAT this behaves like, and what it really is."""
     own = {"application": "inbox_pipeline", "applicationVersion": version("inbox-pipeline")}
     return json_answer({"version": XNAT_VERSION} | own)
 
 
-@router.get("/xapi/schemas")
+@router.get("/xapi/schemas", responses=NAMES)
 def schemas(_account: Known) -> Response:
     """List the XML schemas that clients build their classes from."""
     return json_answer(["xnat"])
 
 
-@router.get("/xapi/schemas/{name}")
+@router.get("/xapi/schemas/{name}", responses={200: answer("application/xml")})
+@refuses(404)
 def schema(name: str, _account: Known) -> Response:
     """Answer a schema: `xnat`, or the empty `xdat` that clients ask for without having seen it listed."""
     if name not in {"xnat", "xdat"}:
@@ -114,7 +131,7 @@ def schema(name: str, _account: Known) -> Response:
     return text(schema_document() if name == "xnat" else EMPTY_SCHEMA, "application/xml")
 
 
-@router.get("/data/search/elements")
+@router.get("/data/search/elements", responses=TABLE, openapi_extra=query("format"))
 def search_elements(request: Request, account: Known, site: Served, query: Query) -> Response:
     """List the types of what the sender may see in the archive."""
     few = Wanted(limit=1)
@@ -125,7 +142,8 @@ def search_elements(request: Request, account: Known, site: Served, query: Query
     return table_answer(request, query, searchable(sorted(counts.items())))
 
 
-@router.get("/data/search/elements/{xsi_type}")
+@router.get("/data/search/elements/{xsi_type}", responses=TABLE, openapi_extra=query("format"))
+@refuses(404)
 def search_element(request: Request, xsi_type: str, _account: Known, query: Query) -> Response:
     """List the fields of a type."""
     if xsi_type not in {*SESSION_KINDS, *SCAN_KINDS, PROJECT_TYPE, SUBJECT_TYPE}:
@@ -133,25 +151,27 @@ def search_element(request: Request, xsi_type: str, _account: Known, query: Quer
     return table_answer(request, query, search_fields(xsi_type))
 
 
-@tokens.get("/issue")
+@tokens.get("/issue", responses=OBJECT)
 def issue_token(account: Known, site: Served) -> Response:
     """Issue an alias token for oneself."""
     return json_answer(accounts.issue_token(site, account))
 
 
-@tokens.get("/issue/user/{login}")
+@tokens.get("/issue/user/{login}", responses=OBJECT)
+@refuses(404)
 def issue_token_for(login: str, account: Known, site: Served) -> Response:
     """Issue an alias token for a user: oneself, or anybody as administrator."""
     return json_answer(accounts.issue_token(site, _for_user(site, account, login), account.login))
 
 
-@tokens.get("/show")
+@tokens.get("/show", responses=OBJECTS)
 def show_tokens(account: Known, site: Served) -> Response:
     """List one's own alias tokens without their secrets."""
     return json_answer(accounts.list_tokens(site, account))
 
 
-@tokens.get("/validate/{alias}/{secret}")
+@tokens.get("/validate/{alias}/{secret}", responses=OBJECT)
+@refuses(404)
 def validate_token(alias: str, secret: str, account: Known, site: Served) -> Response:
     """Answer whose token that is, as `{"valid": login}`; `{}` for none."""
     login = accounts.validate_token(site, alias, secret)
@@ -161,7 +181,8 @@ def validate_token(alias: str, secret: str, account: Known, site: Served) -> Res
     return json_answer({"valid": login})
 
 
-@tokens.get("/invalidate/{alias}/{secret}")
+@tokens.get("/invalidate/{alias}/{secret}", responses=OBJECT)
+@refuses(404)
 def invalidate_token(alias: str, secret: str, account: Known, site: Served) -> Response:
     """End an alias token: one's own, or anybody's as administrator."""
     login = accounts.validate_token(site, alias, secret)

@@ -145,6 +145,7 @@ LOG_IN = asks(OPEN, data={"username": "member", "password": PASSWORD})
 MATRIX: dict[str, Entry] = {
     "GET /": Entry(OPEN),
     "GET /api/openapi.json": Entry(OPEN),
+    "GET /api/xnat-openapi.json": Entry(OPEN),
     "GET /help/errors": Entry(OPEN),
     "GET /help/errors/{code}": Entry(OPEN),
     "GET /healthz": Entry(OPEN),

@@ -121,12 +121,14 @@ def test_metrics_count_requests_files_and_exchanges_by_template(site: Site, fold
     ada = Client(app, ("ada", PASSWORD))
     ada("POST", "/api/v1/requests", json={"path": str(folder), "project": "P1", "SUBJECT_ID": "Canary1"})
     ada("GET", f"/xapi/dicom/{CANARY}")
+    ada("GET", f"/data/archive/projects/{CANARY}/subjects/{CANARY}/experiments")
     text = Client(app, address="::1")("GET", "/metrics").text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     statuses = {sample.labels["status"]: sample.value for sample in families["inbox_pipeline_requests"].samples}
     assert statuses["Queued"] >= 1
     routes = {sample.labels["route"] for sample in families["inbox_pipeline_http_requests"].samples}
-    assert {"/api/v1/requests", "/xapi/dicom/{request_id}"} <= routes
+    below = "/data/archive/projects/{project_id}/subjects/{subject_id}/experiments"
+    assert {"/api/v1/requests", "/xapi/dicom/{request_id}", below} <= routes
     assert not re.search(f"Mueller|Canary1|{re.escape(str(folder))}|ada", text)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inbox_pipeline.errors import Rejected
+from inbox_pipeline.errors import InboxError
 from inbox_pipeline.services import projects
 from inbox_pipeline.services.queue import due_launches
 from inbox_pipeline.services.site import Site
@@ -40,7 +40,7 @@ def worker(site: Site) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(0.05):
             for launch in due_launches(site, 10):
-                with suppress(Rejected):
+                with suppress(InboxError):
                     for step in STEPS:
                         run_step(site, launch.request_id, step, run_id=f"w-{launch.request_id}-{launch.attempt}")
 
@@ -100,6 +100,19 @@ def test_a_session_its_scans_and_files(site: Site, ada: Client, app: Any) -> Non
         assert Client(app)("GET", url).status_code == 401
     for url in (f"{base}x", f"{base}/scans/9/resources", f"{base}/scans/1/resources/OTHER/files"):
         assert ada("GET", url).status_code == 404
+
+
+def test_a_file_comes_in_parts_and_is_away_when_it_is_gone(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "G1")
+    (file, _) = result(ada, f"/data{row['url']}/scans/1/resources/DICOM/files")
+    whole = ada("GET", file["URI"])
+    part = ada("GET", file["URI"], headers={"Range": "bytes=128-131"})
+    assert (part.status_code, part.content, part.content) == (206, b"DICM", whole.content[128:132])
+    assert ada("GET", file["URI"], headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    (path,) = site.settings.prearchive_path.rglob(f"{row['timestamp']}/**/{file['Name']}")
+    path.unlink()
+    gone = ada("GET", file["URI"])
+    assert (gone.status_code, gone.headers["X-Inbox-Reason"]) == (503, "session_away")
 
 
 def test_archiving_one_waits_and_tells_where_it_is(site: Site, ada: Client) -> None:
