@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("review")
     with Server(folder / "home", folder / "up.log") as running:
-        running.command("project", "create", "P")
-        running.command("project", "set", "P", "--prearchive-code", "0")
+        for project in ("P", "Q"):
+            running.command("project", "create", project)
+            running.command("project", "set", project, "--prearchive-code", "0", "--policy", "none")
         yield running
 
 
@@ -64,6 +66,72 @@ def test_xnatpy_reviews_sessions(server: Server) -> None:
         assert (told["cleanup"], told["sessions"][0]["state"]) == ("done", "ARCHIVED")
         runs = client.get("/xapi/dicom/list/all").json()
         assert len(runs) == 3
+
+
+def test_xnatpy_moves_a_session_to_another_project(server: Server, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import xnat
+    imported(server, "moved", 11)
+    with xnat.connect(server.ready["url"], user="admin", password=password(server)) as session:
+        (waiting,) = [each for each in session.prearchive.sessions("P") if each.label == "moved"]
+        with zipfile.ZipFile(waiting.download(tmp_path / "session.zip")) as packed:
+            assert len(packed.namelist()) == 3
+        with zipfile.ZipFile(waiting.scans["1"].download(tmp_path / "scan.zip")) as packed:
+            assert packed.testzip() is None
+        assert waiting.move("Q", asynchronous=False).status_code == 200
+        (there,) = session.prearchive.sessions("Q")
+        assert (there.label, there.project, there.status) == ("moved", "Q", "READY")
+        experiment = there.archive()
+        assert (experiment.label, experiment.project) == ("moved", "Q")
+
+
+def test_xnatpy_relabels_and_pyxnat_moves_what_is_archived(server: Server) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyxnat
+        import xnat
+    imported(server, "six", 6, SUBJECT_ID="SIX")
+    with xnat.connect(server.ready["url"], user="admin", password=password(server)) as session:
+        (waiting,) = [each for each in session.prearchive.sessions("P") if each.label == "six"]
+        experiment = waiting.archive()
+        experiment.label = "seven"
+        subject = session.projects["P"].subjects["SIX"]
+        subject.label = "SEVEN"
+        session.clearcache()
+        experiment = session.projects["P"].subjects["SEVEN"].experiments["seven"]
+        assert experiment.label == "seven"
+        assert len(experiment.scans["1"].resources["DICOM"].files) == 3
+        accession = experiment.id
+    interface = pyxnat.Interface(server=server.ready["url"], user="admin", password=password(server))
+    try:
+        url = f"/data/projects/P/subjects/SEVEN/experiments/{accession}/projects/Q?primary=true&label=eight"
+        interface._exec(url, "PUT")
+        assert interface.select(f"/project/Q/subject/SEVEN/experiment/{accession}").exists()
+    finally:
+        interface.disconnect()
+    assert server.command("verify").returncode == 0
+
+
+def test_what_pyxnat_sends_to_move_sessions(server: Server) -> None:
+    """Its `manage.prearchive.move` calls a function that Python 3 does not have; this is what it would send."""
+    import pyxnat
+
+    imported(server, "five", 5)
+    interface = pyxnat.Interface(server=server.ready["url"], user="admin", password=password(server))
+    try:
+        (triple,) = [entry for entry in interface.manage.prearchive.get() if entry[-1] == "five"]
+        uri = interface.manage.prearchive.get_uri(triple)
+        body = f"src={uri}&newProject=Q&async=false"
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        answer = interface._exec("/data/services/prearchive/move?format=csv", "POST", body, headers)
+        assert '"five"' in answer.decode()
+        there = ["Q", *triple[1:]]
+        assert interface.manage.prearchive.status(there) == "READY"
+        interface.manage.prearchive.delete(interface.manage.prearchive.get_uri(there))
+        assert there not in interface.manage.prearchive.get()
+    finally:
+        interface.disconnect()
 
 
 def test_pyxnat_lists_and_posts(server: Server) -> None:
