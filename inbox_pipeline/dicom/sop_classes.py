@@ -43,6 +43,9 @@ SESSION_TYPES = (
 )
 """Modality to session type, by descending precedence: what follows images decides only without them."""
 
+FOLLOWING_TYPES = frozenset({"xnat:rtSessionData", "xnat:srSessionData", DEFAULT_SESSION_TYPE})
+"""Session types of what follows images: plans, reports, segmentations and whatever has no type of its own."""
+
 SCAN_TYPES = (
     {modality: f"xnat:{stem}ScanData" for modality, stem in _STEMS.items()}
     | dict.fromkeys(_RADIOTHERAPY, "xnat:rtImageScanData")

@@ -43,6 +43,30 @@ def _rows(disposition: str, *rows: tuple[str, str, str]) -> list[Reason]:
     return [Reason(code, disposition, sentence, hint) for code, sentence, hint in rows]
 
 
+_ENTERING = (
+    (
+        "policy_differs",
+        "That project demands another policy, or other options of it, than the session was imported under.",
+        "Import its files into that project.",
+    ),
+    (
+        "script_differs",
+        "That project's script was not applied to the session, and under policy 'basic' no longer can be.",
+        "Import its files into that project.",
+    ),
+    (
+        "keyed_elsewhere",
+        "That project has sessions of the same patient, under pseudonyms and dates of its own.",
+        "Import the files into that project, so that they get the same ones.",
+    ),
+    (
+        "identifiers_kept",
+        "Files of the session still hold identifiers of the patient, and that project takes no such files.",
+        "Let a script remove them, and import the files into that project.",
+    ),
+)
+"""Why a session may not become another project's: at the door, and when the work begins."""
+
 REFUSALS = [
     *_refusals(
         401,
@@ -256,6 +280,11 @@ REFUSALS = [
             "An undo withdraws whole sessions only; undo the request that made it, if no other added to it.",
         ),
         (
+            "session_moved",
+            "One of its sessions belongs to another project by now.",
+            "Move it back, or let that project's people archive or delete it.",
+        ),
+        (
             "session_changed",
             "Another request has added files to one of its sessions, or found them there already.",
             "Leave it as it is: files of that request would go with it.",
@@ -288,6 +317,17 @@ REFUSALS = [
             "label_identifies",
             "The {which} label holds one of the patient's own identifiers ({kind}).",
             "Choose another label.",
+        ),
+        *_ENTERING,
+        (
+            "prearchive_place_taken",
+            "That project's prearchive has a session of that timestamp and label already.",
+            "Archive or delete that one first.",
+        ),
+        (
+            "subject_exists",
+            "The project has another subject of that label or accession id.",
+            "Choose another label, or give its sessions that subject one by one.",
         ),
         ("archive_again", "The request was to archive a prearchive session.", "Archive that session again."),
         (
@@ -369,6 +409,11 @@ REQUEST_ENDINGS = _rows(
         "Choose another label.",
     ),
     (
+        "modality_differs",
+        "The session of that label is of another kind of images.",
+        "Choose another label.",
+    ),
+    (
         "subject_differs",
         "The session of that label is of another subject.",
         "Choose another label, or that subject.",
@@ -390,6 +435,11 @@ REQUEST_ENDINGS = _rows(
     ),
     ("prearchive_gone", "The prearchive session is gone.", "Import its files again."),
     (
+        "archived_changed",
+        "The archived session was changed, moved or withdrawn before its new labels were written.",
+        "Look at it, and ask again.",
+    ),
+    (
         "prearchive_changed",
         "Files of the prearchive session are not what the catalog says.",
         "Run `inbox-pipeline verify`; delete the session and import its files again.",
@@ -405,6 +455,7 @@ REQUEST_ENDINGS = _rows(
         "Correct the script, rebuild, archive.",
     ),
     ("nothing_left", "The project's script drops every file of the session.", "Correct the script, rebuild, archive."),
+    *_ENTERING,
     ("internal_error", "An unexpected fault of kind {error} stopped the work.", "Report it with the request's number."),
 )
 

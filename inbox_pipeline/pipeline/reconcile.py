@@ -3,7 +3,7 @@
 Belongs here: which run must end, and which request needs a new one. Does not belong here: leases themselves
 (`services/lease.py`, `services/queue.py`) and sensors.
 
-Seven rules, each safe to apply twice and in any order:
+Eight rules, each safe to apply twice and in any order:
 
 1. A lease that ran out, or whose worker is dead, is given back; its run ends as failed.
 2. A run that nobody works on (seen without a lease for a while) is ended, so that it frees its place in the queue.
@@ -13,6 +13,7 @@ Seven rules, each safe to apply twice and in any order:
 5. An undo or a restoration that was interrupted is finished.
 6. A nightly reading that died is ended.
 7. The former folder of a session that was archived from the prearchive goes to the trash, if that failed.
+8. A move from one project's prearchive to another's that was interrupted is finished.
 """
 
 import datetime as dt
@@ -26,6 +27,7 @@ from inbox_pipeline.services import queue, settling, undo
 from inbox_pipeline.services.guards import keep_reserves
 from inbox_pipeline.services.lease import owner_is_dead
 from inbox_pipeline.services.leftovers import remove_leftovers
+from inbox_pipeline.services.prearchive_moves import finish_moves
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import leases
 
@@ -61,7 +63,7 @@ class Reconciler:
         """Apply the rules and keep the reserves; return what was done in one line, "" for nothing."""
         keep_reserves(self.site)
         done = [*self.give_back_expired(), *self.end_unattended(), *self.relaunch_lost(), *self.sweep_staging()]
-        done += [*self.finish_undoing(), *self.end_lost_readings(), *self.settle_given_up()]
+        done += [*self.finish_undoing(), *self.end_lost_readings(), *self.settle_given_up(), *self.finish_moving()]
         return " ".join(done)
 
     def give_back_expired(self) -> list[str]:
@@ -132,6 +134,10 @@ class Reconciler:
         except OSError as error:
             return [f"Former prearchive folders cannot be put into the trash ({type(error).__name__})."]
         return [f"Request {number}: the former prearchive folder was put into the trash." for number in settled]
+
+    def finish_moving(self) -> list[str]:
+        """Apply rule 8."""
+        return [f"Session {key}: its move was finished." for key in finish_moves(self.site)]
 
     def _runs_of(self, waiting: queue.Waiting) -> Sequence[dg.DagsterRun]:
         tags = {REQUEST_TAG: str(waiting.request_id), ATTEMPT_TAG: str(waiting.attempt)}

@@ -24,7 +24,7 @@ from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
 from inbox_pipeline.intake.reasons import disposition_of
 from inbox_pipeline.intake.sessions import ARCHIVE
-from inbox_pipeline.services import generation
+from inbox_pipeline.services import generation, relabelling
 from inbox_pipeline.services.commit_rows import write_rows
 from inbox_pipeline.services.destination import Destination, destination_of
 from inbox_pipeline.services.from_prearchive import hand_over, is_review, refuse_conflict
@@ -32,6 +32,7 @@ from inbox_pipeline.services.generation import Joining
 from inbox_pipeline.services.intent import Intent, recorded
 from inbox_pipeline.services.label_lock import wait_for_label
 from inbox_pipeline.services.lease import lost
+from inbox_pipeline.services.relabelling import is_relabelling
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import storing
 from inbox_pipeline.services.trash import put_away
@@ -126,7 +127,7 @@ def _leave_out(site: Site, request_id: int, plan: RowMapping) -> None:
         requests.update_session(connection, request_id, number, **ended)
         request = requests.get(connection, request_id)
         if request is not None and is_review(request):
-            hand_over(connection, request, session)
+            hand_over(connection, request, None if is_relabelling(request) else session)
         commits.release_lock(connection, plan["project_id"], plan["session_label"], request_id)
 
 
@@ -138,6 +139,10 @@ def _prepare(site: Site, lease: Lease, staging: Staging, plan: RowMapping, check
         if not rows:
             return None
         wait_for_label(site, lease, plan, "committing", check)
+        with site.catalog.read() as connection:
+            former = _former_label(connection, lease)
+        if former is not None:
+            wait_for_label(site, lease, former, "committing", check)
         built = _build(site, lease, staging, plan, rows)
         if built.joining is not None and not built.joining.joined:
             _note_verdicts(site, lease, built)
@@ -157,10 +162,17 @@ def _build(site: Site, lease: Lease, staging: Staging, plan: RowMapping, rows: S
         request = requests.get(connection, lease.request_id)
         if request is None:
             raise lost(lease.request_id)
-        destination = destination_of(site, connection, request, plan, rows)
+        relabels = is_relabelling(request)
+        if relabels:
+            destination = relabelling.destination_of(site, connection, request, plan)
+        else:
+            destination = destination_of(site, connection, request, plan, rows)
         members = merges.members(connection, destination.into["id"]) if destination.into else []
     _require_staged(staging, plan["number"], rows)
-    joining = generation.join(members, rows, replaces=destination.replaces) if destination.into else None
+    if relabels:
+        joining = relabelling.joining_of(destination, rows)
+    else:
+        joining = generation.join(members, rows, replaces=destination.replaces) if destination.into else None
     if is_review(request):
         refuse_conflict(destination.reason, joining, replaces=destination.replaces)
     if destination.into is None or joining is None:
@@ -210,8 +222,10 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMappin
     with site.catalog.write() as connection:
         if not leases.update_held(connection, lease, phase="committing"):
             raise lost(lease.request_id)
-        if not commits.take_lock(connection, plan["project_id"], plan["session_label"], lease.request_id):
-            return None
+        former = _former_label(connection, lease)
+        for project_id, label in _labels(plan, former):
+            if not commits.take_lock(connection, project_id, label, lease.request_id):
+                return None
         intent = _intent(site, connection, plan, built)
         if built.joining is not None:
             _place_rows(connection, built, built.joining)
@@ -220,6 +234,16 @@ def _intend(site: Site, lease: Lease, plan: RowMapping, rows: Sequence[RowMappin
         journal = _journal(lease, plan, intent, built.destination.reason)
         requests.update_session(connection, lease.request_id, plan["number"], findings=findings, **journal)
         return intent
+
+
+def _labels(*plans: RowMapping | Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [(each["project_id"], each["session_label"]) for each in plans if each is not None]
+
+
+def _former_label(connection: Connection, lease: Lease) -> Mapping[str, Any] | None:
+    """Return the label that a session is about to leave, in the form of a plan; None for any other request."""
+    request = requests.get(connection, lease.request_id)
+    return relabelling.former_label(connection, request) if request is not None and is_relabelling(request) else None
 
 
 def _journal(lease: Lease, plan: RowMapping, intent: Intent, reason: str | None) -> dict[str, Any]:

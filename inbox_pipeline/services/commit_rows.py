@@ -19,8 +19,9 @@ from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.services.from_prearchive import hand_over, is_review
 from inbox_pipeline.services.intent import Intent
 from inbox_pipeline.services.lease import lost
+from inbox_pipeline.services.relabelling import is_relabelling, session_to_relabel
 from inbox_pipeline.store import archive
-from inbox_pipeline.store.catalog import commits, leases, ledger, merges, requests
+from inbox_pipeline.store.catalog import commits, leases, ledger, merges, prearchive, relabelled, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.leases import Lease
 
@@ -38,7 +39,11 @@ def write_rows(connection: Connection, lease: Lease, number: int, intent: Intent
     if request is None or not leases.update_held(connection, lease, status="Processed"):
         raise lost(lease.request_id)
     plan = next(p for p in requests.planned_sessions(connection, lease.request_id) if p["number"] == number)
-    if intent.into is None:
+    makers: dict[str, int] = {}
+    if is_relabelling(request):
+        makers = relabelled.makers(connection, request["prearchive_session_id"])
+        session_id = _relabel_session(connection, request, plan, intent, rows)
+    elif intent.into is None:
         session_id = _insert_session(connection, request, plan, intent, rows)
     else:
         session_id = _merge_session(connection, request, plan, intent, rows)
@@ -47,7 +52,9 @@ def write_rows(connection: Connection, lease: Lease, number: int, intent: Intent
     ledger.update_rows(connection, [_committed(row, disposition, reason, intent, session_id) for row in rows])
     state = "ARCHIVED" if archived else plan["state"]
     requests.update_session(connection, lease.request_id, number, session_id=session_id, state=state)
-    if is_review(request):
+    if is_relabelling(request):
+        prearchive.hand_on(connection, request["id"], makers)
+    elif is_review(request):
         hand_over(connection, request, {"id": session_id})
     commits.release_lock(connection, plan["project_id"], plan["session_label"], lease.request_id)
     leases.count_durable(connection, lease, 1)
@@ -115,6 +122,40 @@ def _merge_session(
     return session_id
 
 
+def _relabel_session(
+    connection: Connection, request: RowMapping, plan: RowMapping, intent: Intent, rows: Sequence[RowMapping]
+) -> int:
+    """Give an archived session its new labels, place and files, and return its id; its scans keep their rows.
+
+    Raises:
+        Rejected: `archived_changed`.
+    """
+    session_id = int(session_to_relabel(connection, request)["id"])
+    relabelled.remove_instances(connection, session_id)
+    for scan_label, files in _scans(rows):
+        scan = merges.scan_id(connection, session_id, scan_label)
+        if scan is None:
+            _insert_scan(connection, session_id, scan_label, files)
+        else:
+            merges.insert_instances(connection, session_id, scan, [_instance(row) for row in files])
+            relabelled.update_scan(connection, scan, **_described(files))
+    merges.recount(connection, session_id)
+    subject = commits.subject_for(connection, plan["project_id"], plan["subject_label"])
+    values = {
+        "project_id": plan["project_id"],
+        "subject_id": subject["id"],
+        "subject_label": subject["label"],
+        "label": plan["session_label"],
+        "path": intent.target,
+        "manifest_digest": intent.manifest_digest,
+        "scripts": plan["scripts"] or [],
+        "study_uid": rows[0]["study_uid"],
+        **_moment(rows),
+    }
+    relabelled.rename_session(connection, session_id, values)
+    return session_id
+
+
 def _kinds(files: Counter[str]) -> dict[str, str]:
     """Return the columns that say what a session is, from the number of files of each modality."""
     return {"modality": files.most_common(1)[0][0], "xsi_type": session_type(set(files))}
@@ -132,20 +173,24 @@ def _scans(rows: Sequence[RowMapping]) -> list[tuple[str, list[RowMapping]]]:
 
 
 def _insert_scan(connection: Connection, session_id: int, scan_label: str, files: Sequence[RowMapping]) -> None:
-    description = next((row["series_description"] for row in files if row["series_description"]), None)
     scan = {
         "session_id": session_id,
         "label": scan_label,
-        "series_uid": files[0]["series_uid"],
+        **_described(files),
         "modality": files[0]["modality"],
         "xsi_type": scan_type(files[0]["modality"], files[0]["sop_class_uid"]),
         "files": len(files),
         "bytes": sum(row["archived_bytes"] for row in files),
-        "series_description": description,
-        "type": description or UNKNOWN_TYPE,
         "frames": sum(row["frames"] or 1 for row in files),
     }
     commits.insert_scan(connection, scan, [_instance(row) for row in files])
+
+
+def _described(files: Sequence[RowMapping]) -> dict[str, Any]:
+    """Return the columns that say what a scan is, by its files as archived."""
+    description = next((row["series_description"] for row in files if row["series_description"]), None)
+    said = {"series_description": description, "type": description or UNKNOWN_TYPE}
+    return {"series_uid": files[0]["series_uid"], **said}
 
 
 def _instance(row: RowMapping) -> dict[str, Any]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.dicom.sop_classes import FOLLOWING_TYPES, session_type
 from inbox_pipeline.intake.labels import same
 from inbox_pipeline.intake.merging import Merge
 from inbox_pipeline.intake.requests import asked_merge
 from inbox_pipeline.intake.sessions import ARCHIVE, PREARCHIVE
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import archive
-from inbox_pipeline.store.catalog import commits, merges, projects
+from inbox_pipeline.store.catalog import commits, merges, prearchive, projects
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def destination_of(
     if not may_join(merge, session, request):
         return Destination(PREARCHIVE, "session_exists")
     reason = _hindrance(site, connection, session, plan, rows)
+    if reason is None and request["source"] == prearchive.SOURCE and _crosses(session, rows):
+        reason = "modality_differs"
     return Destination(PREARCHIVE, reason) if reason else Destination(ARCHIVE, None, session, merge.replaces)
 
 
@@ -90,13 +94,22 @@ def _hindrance(
         return "patient_conflict"
     if same(plan["subject_label"]) != same(session["subject_label"]):
         return "subject_differs"
-    return None if _is_whole(site, connection, session) else "session_damaged"
+    return None if is_whole(connection, site.settings.archive_path, session) else "session_damaged"
 
 
-def _is_whole(site: Site, connection: Connection, session: RowMapping) -> bool:
-    """Return whether a session's folder holds exactly what the catalog says, by names and sizes."""
+def _crosses(session: RowMapping, rows: Sequence[RowMapping]) -> bool:
+    """Return whether files make a session of another type than the one that they would join, as XNAT prevents.
+
+    What follows images belongs to those of its study, whatever their type.
+    """
+    coming = session_type({row["modality"] for row in rows})
+    return coming != session["xsi_type"] and coming not in FOLLOWING_TYPES
+
+
+def is_whole(connection: Connection, root: Path, session: RowMapping) -> bool:
+    """Return whether a session's folder, in the tree at `root`, holds what the catalog says, by names and sizes."""
     members = merges.members(connection, session["id"])
-    sizes = archive.file_sizes(site.settings.archive_path / session["path"])
+    sizes = archive.file_sizes(root / session["path"])
     catalogs = {archive.scan_catalog_path(member["scan_label"]) for member in members}
     expected = {member["path"]: member["bytes"] for member in members}
     return expected == {name: size for name, size in sizes.items() if name not in catalogs} and catalogs <= sizes.keys()

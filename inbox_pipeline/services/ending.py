@@ -10,14 +10,13 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
-from inbox_pipeline.intake.prearchive import READY, state_after
+from inbox_pipeline.intake.prearchive import ARCHIVING, QUEUED_ARCHIVING, READY, state_after
 from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
 from inbox_pipeline.services.guards import CODES
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import commits, digests, leases, ledger, prearchive, requests
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
-from inbox_pipeline.store.catalog.schema import DELETED, HANDED_OVER
 
 WORKER_DIED = "lease_expired"
 FRUITLESS_LIMIT = 3
@@ -96,7 +95,7 @@ def end_request(
 def _return_session(connection: Connection, session_id: int, code: str) -> None:
     """Show in the state of a prearchive session why it was not archived, unless it was after all."""
     session = prearchive.get(connection, session_id)
-    if session is not None and session["state"] not in (HANDED_OVER, DELETED):
+    if session is not None and session["state"] in (QUEUED_ARCHIVING, ARCHIVING):
         state, reason = state_after(code, session["state_before"] or READY)
         prearchive.change(connection, session, state=state, reason=reason or session["reason"], state_before=None)
 

@@ -1,4 +1,4 @@
-"""Archiving a prearchive session: the four steps of a run, for files that were anonymized when they were imported.
+"""Archiving a prearchive session, or relabelling an archived one: a run's steps for files that are anonymized already.
 
 Belongs here: what `scan`, `validate` and `anonymize` are for such a request, and what its commit changes. Does not
 belong here: the order of steps (`steps.py`), the commit (`commit.py`), what follows it (`settling.py`), who may ask for
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
@@ -24,6 +25,7 @@ from inbox_pipeline.intake.reasons import disposition_of, ending
 from inbox_pipeline.intake.sessions import ARCHIVE
 from inbox_pipeline.script.references import INSTANCE, SERIES, STUDY
 from inbox_pipeline.services.anonymize import browsed_by
+from inbox_pipeline.services.entering import hindrance_of
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.generation import Joining
 from inbox_pipeline.services.keyed_uids import PURPOSE
@@ -31,6 +33,7 @@ from inbox_pipeline.services.lease import lost
 from inbox_pipeline.services.policies import BASIC, PolicyChoice, pseudonyms_of
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe
+from inbox_pipeline.services.relabelling import ARCHIVED, is_relabelling, session_to_relabel
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements, Uids
 from inbox_pipeline.services.rewriting import Rewriter, Source, Target, TargetFailed, Written
 from inbox_pipeline.services.scripts import active_script, compiled, stored_script, under_basic
@@ -38,7 +41,8 @@ from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.stopped import Stopped
 from inbox_pipeline.services.storage import storage_failed, storing
 from inbox_pipeline.store.archive import file_sha256
-from inbox_pipeline.store.catalog import leases, ledger, prearchive, projects, requests
+from inbox_pipeline.store.catalog import leases, ledger, merges, prearchive, projects, relabelled, requests
+from inbox_pipeline.store.catalog import scripts as script_rows
 from inbox_pipeline.store.catalog.leases import Lease
 from inbox_pipeline.store.filesystem import link_file
 from inbox_pipeline.store.fresh import FRESH
@@ -75,8 +79,8 @@ _OF_IMPORT = (
 
 
 def is_review(request: Mapping[str, Any] | RowMapping) -> bool:
-    """Return whether a request archives a prearchive session."""
-    return bool(request["source"] == prearchive.SOURCE)
+    """Return whether a request is about a session that is held already: archives a prearchive one, or relabels one."""
+    return bool(request["source"] in (prearchive.SOURCE, relabelled.SOURCE))
 
 
 def scan(site: Site, lease: Lease, check: Callable[[], None]) -> None:
@@ -87,11 +91,14 @@ def scan(site: Site, lease: Lease, check: Callable[[], None]) -> None:
     """
     with site.catalog.write() as connection:
         request, session = _both(connection, lease.request_id)
-        prearchive.change(connection, session, state=ARCHIVING)
+        if not is_relabelling(request):
+            prearchive.change(connection, session, state=ARCHIVING)
         choice = {name: session[name] for name in ("policy", "options")} | {"strict_identifiers": False}
         if not leases.update_held(connection, lease, **choice):
             raise lost(lease.request_id)
         files = prearchive.files(connection, session["id"])
+        if is_relabelling(request) and len(files) != len(merges.members(connection, session["id"])):
+            raise _stop("session_damaged")
         known = ledger.known_paths(connection, lease.request_id)
     rows = []
     with open_folder(request["source_path"]) as folder:
@@ -99,26 +106,37 @@ def scan(site: Site, lease: Lease, check: Callable[[], None]) -> None:
             check()
             digest = requests.path_digest(file["path"].encode())
             if digest not in known:
-                rows.append(_row(lease.request_id, digest, file, _entry(folder, file)))
+                rows.append(_row(lease.request_id, digest, file, _entry(folder, file, request)))
     for start in range(0, len(rows), ledger.BATCH):
         with site.catalog.write() as connection:
             ledger.insert(connection, rows[start : start + ledger.BATCH])
 
 
 def _both(connection: Connection, request_id: int) -> tuple[RowMapping, RowMapping]:
-    """Return a request and the session that it archives. Raises Rejected: `prearchive_gone`."""
+    """Return a request and the session that it is about.
+
+    Raises:
+        Rejected: `prearchive_gone`, `archived_changed`.
+    """
     request = requests.get(connection, request_id)
+    if request is not None and is_relabelling(request):
+        return request, session_to_relabel(connection, request)
     session = prearchive.get(connection, request["prearchive_session_id"]) if request else None
     if request is None or session is None or session["prearchive_timestamp"] is None:
         raise _stop("prearchive_gone")
     return request, session
 
 
-def _entry(folder: Requested, file: RowMapping) -> Entry:
+def _entry(folder: Requested, file: RowMapping, request: RowMapping) -> Entry:
     entry = folder.entry(file["path"].encode())
     if entry is None or entry.size != file["size"]:
-        raise _stop("prearchive_changed")
+        raise _stop(_changed(request))
     return entry
+
+
+def _changed(request: RowMapping) -> str:
+    """Return the code for files that are not what the catalog says."""
+    return "session_damaged" if is_relabelling(request) else "prearchive_changed"
 
 
 def _row(request_id: int, digest: str, file: RowMapping, entry: Entry) -> dict[str, Any]:
@@ -147,12 +165,15 @@ def validate(site: Site, lease: Lease) -> None:
     """Plan the one session, under the labels that were asked for or those that it has.
 
     Raises:
-        Rejected: `prearchive_gone`, `project_gone`.
+        Rejected: `prearchive_gone`, `project_gone`; as `hindrance_of`.
     """
     with site.catalog.write() as connection:
         request, session = _both(connection, lease.request_id)
         if projects.get_project(connection, request["project_id"]) is None:
             raise _stop("project_gone")
+        hindrance = hindrance_of(site, connection, session, request["project_id"])
+        if hindrance is not None:
+            raise _stop(hindrance)
         if any(plan["intent_token"] for plan in requests.planned_sessions(connection, lease.request_id)):
             return
         first = prearchive.plans(connection, session["id"])[0]
@@ -219,8 +240,20 @@ def _recipe(site: Site, session: RowMapping, plan: RowMapping) -> Recipe | None:
 
 
 def _same_labels(session: RowMapping, plan: RowMapping) -> bool:
-    now = (session["project_id"], session["subject_label"], session["label"])
-    return now == (plan["project_id"], plan["subject_label"], plan["session_label"])
+    now = session["labelled_as"] or [session["project_id"], session["subject_label"], session["label"]]
+    return list(now) == [plan["project_id"], plan["subject_label"], plan["session_label"]]
+
+
+def require_relabelling(site: Site, session: RowMapping) -> None:
+    """Refuse to give a session other labels, or another project, if its scripts cannot write them.
+
+    Raises:
+        Rejected: `labels_fixed`, `script_broken`.
+    """
+    try:
+        _label_scripts(site, session, basic=session["policy"] == BASIC)
+    except Rejected as error:
+        raise Rejected(error.code, error.sentence, error.hint, {"status": int(HTTPStatus.CONFLICT)}) from None
 
 
 def _label_scripts(site: Site, session: RowMapping, *, basic: bool) -> list[CodedScript]:
@@ -238,12 +271,16 @@ def _label_scripts(site: Site, session: RowMapping, *, basic: bool) -> list[Code
 def _project_script(site: Site, session: RowMapping, plan: RowMapping) -> list[CodedScript]:
     """Return the project's script if it is due: under policy `none` it runs when a session enters the archive.
 
-    It is noted with the session, as of which every later attempt keeps to it.
+    It is noted with the session, as of which every later attempt keeps to it. One that is archived has been through it,
+    unless it comes from another project.
     """
+    if session["state"] == ARCHIVED and _was_in(site, session, plan["project_id"]):
+        return []
     pinned = list(plan["scripts"] or [])
-    mine = [each for each in pinned if each["scope"] == "project"]
+    known = {each["id"] for each in session["scripts"]}
+    mine = [each for each in pinned if each["scope"] == "project" and each["id"] not in known]
     stored = stored_script(site, mine[0]["id"]) if mine else active_script(site, plan["project_id"])
-    if stored is None or not stored.enabled or stored.id in {each["id"] for each in session["scripts"]}:
+    if stored is None or not stored.enabled or stored.id in known:
         return []
     if not mine:
         pinned.append({"id": stored.id, "scope": stored.scope, "digest": stored.digest})
@@ -252,13 +289,20 @@ def _project_script(site: Site, session: RowMapping, plan: RowMapping) -> list[C
     return [CodedScript(stored.id, stored.name, compiled(site, stored))]
 
 
+def _was_in(site: Site, session: RowMapping, project_id: str) -> bool:
+    """Return whether a session is a project's, or has been through a version of its script."""
+    with site.catalog.read() as connection:
+        found = [script_rows.by_id(connection, each["id"]) for each in session["scripts"]]
+    return session["project_id"] == project_id or any(row and row["project_id"] == project_id for row in found)
+
+
 class _Stager:
     """Stages file by file."""
 
     def __init__(
         self, site: Site, request: RowMapping, staging: Staging, folder: Requested, recipe: Recipe | None
     ) -> None:
-        self.staging, self.recipe = staging, recipe
+        self.staging, self.recipe, self.changed = staging, recipe, _changed(request)
         self.source = os.fsdecode(request["source_path"])
         if recipe is not None:
             self.rewriter = _rewriter(site, request, folder, recipe)
@@ -291,13 +335,13 @@ class _Stager:
         final.unlink(missing_ok=True)
         link_file(type(folder)(self.source) / os.fsdecode(row["source_path"]), final)
         if file_sha256(final) != row["archived_sha256"]:
-            raise _stop("prearchive_changed")
+            raise _stop(self.changed)
         return {"row_id": row["id"], "staged_name": name, **{each: row[each] for each in _MADE}}
 
     def _accepted(self, row: RowMapping, written: Written, part: Any) -> dict[str, Any]:
         result = written.result
         if result.source_sha256 != row["archived_sha256"]:
-            raise _stop("prearchive_changed")
+            raise _stop(self.changed)
         final = part.with_name(f"{written.uid}.dcm")
         replace_part(part, final)
         made = {
@@ -316,7 +360,7 @@ class _Stager:
     def _stopped(self, row: RowMapping, stop: Stopped) -> dict[str, Any]:
         """Leave a file out that the script drops; anything else ends the archiving (contract section 3)."""
         if stop.code != "script_rejected":
-            raise _stop("prearchive_changed" if stop.code in _CHANGED else "script_failed")
+            raise _stop(self.changed if stop.code in _CHANGED else "script_failed")
         dropped = {"disposition": disposition_of(stop.code), "reason": stop.code}
         return {"row_id": row["id"], "staged_name": None, **{each: row[each] for each in _MADE}, **dropped}
 

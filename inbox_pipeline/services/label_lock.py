@@ -7,8 +7,9 @@ Belongs here: taking it in time, or giving the worker back. Does not belong here
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
@@ -22,7 +23,10 @@ WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.25
 
 
-def wait_for_label(site: Site, lease: Lease, plan: RowMapping, phase: str, check: Callable[[], None]) -> None:
+Plan = Mapping[str, Any] | RowMapping
+
+
+def wait_for_label(site: Site, lease: Lease, plan: Plan, phase: str, check: Callable[[], None]) -> None:
     """Take the lock on a planned session's label, for a request that is in `phase`.
 
     Raises:
@@ -50,7 +54,7 @@ def label_locked(site: Site, lease: Lease, plan: RowMapping, phase: str, check: 
         commits.release_lock(connection, plan["project_id"], plan["session_label"], lease.request_id)
 
 
-def _locked(site: Site, lease: Lease, plan: RowMapping, phase: str) -> bool:
+def _locked(site: Site, lease: Lease, plan: Plan, phase: str) -> bool:
     with site.catalog.write() as connection:
         if not leases.update_held(connection, lease, phase=phase):
             raise lost(lease.request_id)

@@ -1,4 +1,4 @@
-"""Prearchive sessions as people see and handle them: list, archive, delete, check again (contract section 4).
+"""Prearchive sessions as people see and handle them: list, archive, move, delete, check again (contract section 4).
 
 Belongs here: who may do what in which state, and what is asked for. Does not belong here: the states
 (`intake/prearchive.py`), the work of archiving (`from_prearchive.py`), HTTP.
@@ -20,11 +20,14 @@ from inbox_pipeline.intake.labels import is_legal
 from inbox_pipeline.intake.prearchive import ERROR, LOCKED, QUEUED_ARCHIVING, READY, is_open
 from inbox_pipeline.intake.reasons import ending, in_prearchive, refusal
 from inbox_pipeline.intake.sessions import ARCHIVE
-from inbox_pipeline.services.accounts import Account, may_edit, may_read
-from inbox_pipeline.services.destination import destination_of
+from inbox_pipeline.services.accounts import DATA_ADMIN, Account, may_edit, may_read
+from inbox_pipeline.services.destination import destination_of, is_whole
 from inbox_pipeline.services.ending import end_request
+from inbox_pipeline.services.entering import hindrance_of, require_entry
+from inbox_pipeline.services.from_prearchive import require_relabelling
 from inbox_pipeline.services.generation import join
 from inbox_pipeline.services.new_labels import refuse_identifying
+from inbox_pipeline.services.prearchive_moves import finish_moves, next_place
 from inbox_pipeline.services.reading import away
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import finish
@@ -106,10 +109,8 @@ def session(site: Site, account: Account, place: Place) -> RowMapping:
 
 
 def _found(site: Site, connection: Connection, account: Account, place: Place) -> RowMapping:
-    project = projects.get_project(connection, place.project_id)
-    if project is None or not may_edit(site, account, project["id"]):
-        raise refusal("prearchive_denied")
-    found = prearchive.find(connection, project["id"], place.timestamp, place.label)
+    project_id = _prearchive_of(site, connection, account, place.project_id)
+    found = prearchive.find(connection, project_id, place.timestamp, place.label)
     if found is None:
         raise refusal("prearchive_session_not_found")
     return found
@@ -120,14 +121,16 @@ def archive(site: Site, account: Account, place: Place, wish: Wish) -> int:
 
     Raises:
         Rejected: as `session`; `session_locked`, `session_state`, `project_denied`, `subject_label_illegal`,
-            `session_label_illegal`, `label_identifies`, `label_unproven`, `label_key_changed`; nothing was changed.
+            `session_label_illegal`, `label_identifies`, `label_unproven`, `label_key_changed`; as `require_entry`, for
+            another project; nothing was changed.
     """
-    _refuse_labels(wish)
+    refuse_labels(wish)
     with site.catalog.write() as connection:
         found = _found(site, connection, account, place)
         _require_open(connection, found, "archive")
         refuse_identifying(site, connection, found, wish.subject_label, wish.session_label)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
+        require_entry(site, connection, account, found, project_id)
         values = _request(site, account, found, wish, project_id)
         if not prearchive.change(connection, found, state=QUEUED_ARCHIVING, state_before=found["state"]):
             raise refusal("session_locked")
@@ -137,7 +140,8 @@ def archive(site: Site, account: Account, place: Place, wish: Wish) -> int:
     return request_id
 
 
-def _refuse_labels(wish: Wish) -> None:
+def refuse_labels(wish: Wish) -> None:
+    """Refuse labels that cannot be used. Raises Rejected: `subject_label_illegal`, `session_label_illegal`."""
     for label, code in ((wish.subject_label, "subject_label_illegal"), (wish.session_label, "session_label_illegal")):
         if label is not None and not is_legal(label):
             raise refusal(code)
@@ -192,14 +196,18 @@ def foresee(site: Site, account: Account, place: Place, wish: Wish) -> list[Find
     Raises:
         Rejected: as `archive`.
     """
-    _refuse_labels(wish)
+    refuse_labels(wish)
     with site.catalog.read() as connection:
         found = _found(site, connection, account, place)
         refuse_identifying(site, connection, found, wish.subject_label, wish.session_label)
         project_id = _destination(site, connection, account, wish.project_id or found["project_id"])
+        hindrance = hindrance_of(site, connection, found, project_id)
+        if hindrance is not None:
+            return [_conflict(hindrance)]
         rows = prearchive.files(connection, found["id"])
         plan = _planned(connection, found, wish, project_id)
-        request = {"id": 0, "project_id": project_id, "parameters": dict(wish.parameters)}
+        asked = {"parameters": dict(wish.parameters), "source": prearchive.SOURCE}
+        request = {"id": 0, "project_id": project_id, **asked}
         there = merges.archived_session(connection, project_id, plan["session_label"])
         if there is None:
             destination = destination_of(site, connection, request, plan, rows)
@@ -269,6 +277,45 @@ def _tell(connection: Connection, request_id: int) -> None:
         end_request(connection, request_id, None, "partial" if row["cleanup"] else "off")
 
 
+def move(site: Site, account: Account, place: Place, project_id: str) -> RowMapping:
+    """Move a session to another project's prearchive, under its timestamp and label, and return it.
+
+    Its files stay as they are. What its scripts wrote of the project is written anew when it is archived.
+
+    Raises:
+        Rejected: as `session`, for either project; `session_locked`, `session_state`, `prearchive_place_taken`,
+            `labels_fixed`; as `require_entry`; nothing was changed.
+        Unavailable: `storage_failed`; the move goes on by itself.
+    """
+    require_relabelling(site, session(site, account, place))
+    with site.catalog.write() as connection:
+        found = _found(site, connection, account, place)
+        _require_open(connection, found, "move")
+        target = _prearchive_of(site, connection, account, project_id)
+        there = prearchive.find(connection, target, found["prearchive_timestamp"], found["label"])
+        if there is not None:
+            raise refusal("prearchive_place_taken")
+        require_entry(site, connection, account, found, target)
+        if not prearchive.begin_move(connection, found, target):
+            raise refusal("session_locked")
+        site_store.record(connection, account.login, "prearchive.move", place.audited, project=target)
+        moving = prearchive.get(connection, found["id"])
+    finish_moves(site)
+    with site.catalog.read() as connection:
+        moved = prearchive.get(connection, found["id"])
+    if moved is None or moving is None or moved["path"] != next_place(moving):
+        raise refusal("prearchive_place_taken")
+    return moved
+
+
+def _prearchive_of(site: Site, connection: Connection, account: Account, project_id: str) -> str:
+    """Return the ID of a project in whose prearchive the account may work, as it is written in the catalog."""
+    project = None if "\0" in project_id else projects.get_project(connection, project_id)
+    if project is None or not may_edit(site, account, project["id"]):
+        raise refusal("prearchive_denied")
+    return str(project["id"])
+
+
 def rebuild(site: Site, account: Account, place: Place) -> RowMapping:
     """Read a session's files again and return the session, READY if all are what the catalog says.
 
@@ -286,6 +333,27 @@ def rebuild(site: Site, account: Account, place: Place) -> RowMapping:
         site_store.record(connection, account.login, "prearchive.rebuild", place.audited, damaged=damaged)
     with site.catalog.read() as connection:
         return _found(site, connection, account, place)
+
+
+def rescan(site: Site, account: Account) -> list[RowMapping]:
+    """Hold every session's folder against the catalog, by names and sizes, and return the sessions.
+
+    One that is not what the catalog says becomes ERROR until it is rebuilt, which reads every byte. What the catalog
+    does not know is not taken up: `verify` names it.
+
+    Raises:
+        Rejected: `forbidden`, but for administrators and data administrators.
+    """
+    if not (account.admin or account.data_role == DATA_ADMIN):
+        raise refusal("forbidden")
+    with site.catalog.read() as connection:
+        waiting = [each for each in prearchive.waiting(connection) if each["state"] not in LOCKED]
+        lost = [each for each in waiting if not is_whole(connection, site.settings.prearchive_path, each)]
+    with site.catalog.write() as connection:
+        for each in lost:
+            prearchive.change(connection, each, state=ERROR, reason="prearchive_changed")
+        site_store.record(connection, account.login, "prearchive.rescan", "site", damaged=len(lost))
+    return sessions(site, account)
 
 
 def ended(site: Site, request_id: int) -> RowMapping | None:

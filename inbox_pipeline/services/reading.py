@@ -76,6 +76,26 @@ def open_files(
         time.sleep(LOOK_SECONDS)
 
 
+def open_waiting(site: Site, session: RowMapping, scan_label: str | None = None) -> OpenFiles:
+    """Open the files of a prearchive session, or of one of its scans; the folder stays open wherever it is moved.
+
+    Raises:
+        Rejected: `not_found`, when it has no such scan.
+        Unavailable: `session_away`, when the folder is not at its place.
+    """
+    with site.catalog.read() as connection:
+        scans = views.scans_seen(connection, session["id"], Wanted()).rows
+        chosen = [scan["id"] for scan in scans if scan_label in (None, scan["label"])]
+        rows = views.files_seen(connection, session["id"], chosen, Wanted()).rows
+    if not rows:
+        raise refusal("not_found")
+    try:
+        folder = OpenFolder(site.settings.prearchive_path / session["path"])
+    except OSError:
+        raise away() from None
+    return OpenFiles(folder, session, rows)
+
+
 def _known(
     site: Site, session_id: int, scan_ids: Sequence[int], name: str | None
 ) -> tuple[RowMapping, Sequence[RowMapping]]:

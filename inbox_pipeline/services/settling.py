@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.services.cleanup import clean_up
 from inbox_pipeline.services.ending import end_request
+from inbox_pipeline.services.relabelling import is_relabelling, settle_place
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store import trash
 from inbox_pipeline.store.catalog import ledger, prearchive, requests
@@ -36,6 +37,10 @@ def settle(site: Site, lease: Lease, check: Callable[[], None]) -> None:
     with site.catalog.read() as connection:
         request = requests.get(connection, lease.request_id)
         former = prearchive.get(connection, request["prearchive_session_id"]) if request else None
+    if request is not None and is_relabelling(request):
+        with suppress(OSError):  # `verify` names it
+            settle_place(site, request)
+        return
     if former is None or former["state"] != HANDED_OVER:
         return
     state = clean_up(site, lease, check, of=former["request_id"])

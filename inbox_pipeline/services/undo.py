@@ -43,7 +43,7 @@ def undo(site: Site, account: Account, request_id: int) -> dict[str, Any]:
 
     Raises:
         Rejected: `request_not_found`, `forbidden`, `request_active`, `nothing_to_undo`, `session_joined`,
-            `session_changed`, `session_busy` or `session_missing`; nothing was changed.
+            `session_moved`, `session_changed`, `session_busy` or `session_missing`; nothing was changed.
         Unavailable: `storage_failed`; the undo goes on by itself.
     """
     _require_owner(site, account, request_id)
@@ -137,6 +137,8 @@ def _refuse_undo(site: Site, connection: Connection, row: RowMapping, made: Sequ
     for session in made:
         if session["request_id"] != row["id"]:
             raise refusal("session_joined")
+        if session["project_id"] != row["project_id"]:
+            raise refusal("session_moved")
         if withdrawals.is_shared(connection, session):
             raise refusal("session_changed")
         _refuse_busy(connection, session, session["path"])

@@ -5,21 +5,24 @@ Belongs here: finding and naming differences. Does not belong here: mending them
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.intake.prearchive import MOVING
+from inbox_pipeline.services.prearchive_moves import next_place
 from inbox_pipeline.services.projects import show_project
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.undo import place_of
 from inbox_pipeline.store.archive import file_sha256, manifest_digest, scan_catalog_name
-from inbox_pipeline.store.catalog import holdings, prearchive
+from inbox_pipeline.store.catalog import holdings, prearchive, relabelled
 from inbox_pipeline.store.catalog.schema import HANDED_OVER, RESTORING, WITHDRAWING, WITHDRAWN
 
 ARCHIVED = "ARCHIVED"
-MOVING = (WITHDRAWING, RESTORING, HANDED_OVER)
+ON_THE_WAY = (WITHDRAWING, RESTORING, HANDED_OVER, MOVING)
 SESSION_DEPTH = 3
 """Both trees keep a session's folder three levels down: project, arc or timestamp folder, session."""
 
@@ -59,7 +62,7 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
     """Compare the archive and prearchive with the catalog, of one project or of all (None); nothing is changed.
 
     Withdrawn sessions are compared where they lie in the trash. Sessions that are being committed meanwhile, given a
-    new generation, withdrawn or restored, or taken over from the prearchive are left out.
+    new generation, withdrawn, restored or moved, or taken over from the prearchive are left out.
 
     Raises:
         Rejected: `project_not_found`.
@@ -71,19 +74,22 @@ def verify(site: Site, project_id: str | None = None) -> Verification:
         coming = holdings.coming_targets(connection)
         known = holdings.kept_sessions(connection, project)
         left = seen["prearchive"] & {session["path"] for session in prearchive.handed_over(connection)}
+        leaving = [Path(os.fsdecode(path)) for path in relabelled.former_places(connection)]
     result = Verification()
     result.differences += [Difference("session_left", "prearchive", path) for path in sorted(left)]
     for session in known:
         for paths in seen.values():
-            paths -= {session["path"], place_of(session)}
-        if session["state"] in MOVING:
+            paths -= {session["path"], place_of(session), next_place(session) or ""}
+        if session["state"] in ON_THE_WAY:
             continue
         found = compare_session(site, session, result)
         with site.catalog.read() as connection:
             if found and holdings.unchanged(connection, session):
                 result.differences += found
     for tree, paths in seen.items():
-        result.differences += [Difference("session_unknown", tree, path) for path in sorted(paths - coming)]
+        paths -= {str(path.relative_to(_roots(site)["archive"])) for path in leaving}
+        there = sorted(path for path in paths - coming if os.path.lexists(_roots(site)[tree] / path))
+        result.differences += [Difference("session_unknown", tree, path) for path in there]
     return result
 
 

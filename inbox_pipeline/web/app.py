@@ -26,6 +26,7 @@ from inbox_pipeline.web import (
     xnat_manage,
     xnat_people,
     xnat_prearchive,
+    xnat_relabel,
     xnat_routing,
     xnat_search,
     xnat_session,
@@ -54,6 +55,7 @@ ROUTERS = (
     xnat_manage.router,
     xnat_archive.router,
     xnat_search.router,
+    xnat_relabel.router,
     xnat_files.router,
 )
 """In the order in which they are tried: the archive's many routes last."""

@@ -107,6 +107,8 @@ _QUERY: dict[str, dict[str, Any]] = {
     "overwrite": _choice("none", "append", "delete"),
     "overwrite_files": _SWITCH,
     "cleanupAfterImport": _SWITCH,
+    "primary": _SWITCH,
+    "changePrimaryProject": _SWITCH,
     "import-handler": _choice("inbox"),
 }
 """What values parameters take; any text where a name is not here."""

@@ -1,4 +1,4 @@
-"""XNAT's services on prearchive sessions: archive, and delete or rebuild several at once (contract sections 4.2, 4.5).
+"""XNAT's services on prearchive sessions: archive, move, delete, rebuild, several at once (contract sections 4.2, 4.5).
 
 Belongs here: their parameters, waiting, and answers. Does not belong here: the work (`services/prearchive.py`).
 
@@ -8,10 +8,7 @@ listed.
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
-from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter
@@ -20,9 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inbox_pipeline.errors import Rejected, Unavailable
-from inbox_pipeline.intake.prearchive import CODES, CONFLICTS
-from inbox_pipeline.intake.reasons import ending, refusal
+from inbox_pipeline.intake.prearchive import CODES
+from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import prearchive
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.prearchive import Finding, Place, Wish
@@ -32,17 +28,16 @@ from inbox_pipeline.web.description import TABLE, TEXT, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Given, Pairs, last
 from inbox_pipeline.web.tables import Row, Table, table_answer
-from inbox_pipeline.web.xnat_prearchive import session_table
+from inbox_pipeline.web.waiting import wait_until_done
+from inbox_pipeline.web.xnat_prearchive import new_project, session_table
 
-WAIT_SECONDS = 600.0
-"""XNAT's `sessionArchiveTimeoutInterval`."""
-POLL_SECONDS = 0.25
 _PARTS = 5
 FINDING_COLUMNS = ("code", "type", "message", "reason")
 _MERGE = ("overwrite", "overwrite_files")
 
 SOURCES = {"type": "array", "items": TEXT}
 PLACES = query("project", "PREARC_TIMESTAMP", "PREARC_SESSION_FOLDER", "format", src=SOURCES)
+MOVE = query("newProject", "format", src=SOURCES, required=("newProject",))
 WISH = query("project", "subject", "session", "dest", "overwrite", "overwrite_files", "format", src=SOURCES)
 ARCHIVED = {200: {"content": {"text/uri-list": {"schema": TEXT}, **TABLE[200]["content"]}}}
 
@@ -59,35 +54,9 @@ async def archive(request: Request, account: Known, site: Served, given: Given) 
     if len(places) > 1:
         rows = [await run_in_threadpool(prearchive.session, site, account, place) for place in places]
         return table_answer(request, given, session_table(rows))
-    uri = await _archived(site, numbers[0])
+    await wait_until_done(site, numbers[0])
+    uri = await run_in_threadpool(prearchive.archived_uri, site, numbers[0])
     return text(f"{uri}\r\n", "text/uri-list")
-
-
-async def _archived(site: Site, request_id: int) -> str:
-    """Return the address of the archived session once it is there.
-
-    Raises:
-        Rejected: why it is not.
-        Unavailable: `archive_waits`, when it takes too long; the work goes on.
-    """
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        row = await run_in_threadpool(prearchive.ended, site, request_id)
-        if row is not None:
-            break
-        if time.monotonic() > deadline:
-            raise Unavailable("archive_waits", "The session is not archived yet; the work goes on.", "List it again.")
-        await asyncio.sleep(POLL_SECONDS)
-    if row["status"] != "Completed":
-        raise not_archived(row)
-    return await run_in_threadpool(prearchive.archived_uri, site, request_id)
-
-
-def not_archived(row: RowMapping) -> Rejected:
-    """Return why a session could not be archived: its own code, with 409 for a conflict where XNAT answers 500."""
-    reason = ending(row["reason"])
-    status = HTTPStatus.CONFLICT if row["reason"] in CONFLICTS else HTTPStatus.INTERNAL_SERVER_ERROR
-    return Rejected(row["reason"], row["verdict"], reason.hint, {"status": int(status)})
 
 
 def _wish(given: Pairs) -> Wish:
@@ -144,6 +113,18 @@ def _deleted(site: Site, account: Account, place: Place) -> RowMapping:
 def rebuild(request: Request, account: Known, site: Served, given: Given) -> Response:
     """Read the files of sessions again, and list them."""
     return _each(request, site, account, given, prearchive.rebuild)
+
+
+@_routes.post("/services/prearchive/move", responses=TABLE, openapi_extra=MOVE)
+@refuses(403, 404, 409)
+def move(request: Request, account: Known, site: Served, given: Given) -> Response:
+    """Move sessions to another project's prearchive, and list them as they are there."""
+    project_id = new_project(given)
+
+    def moved(site: Site, account: Account, place: Place) -> RowMapping:
+        return prearchive.move(site, account, place, project_id)
+
+    return _each(request, site, account, given, moved)
 
 
 def _each(

@@ -70,7 +70,7 @@ def files(request: Request, site: Served, session: Session, scans: Scans, query:
     """List the files of scans, or answer all of them with `format=zip`."""
     if last(query, "format").lower() == "zip":
         opened = open_files(site, session["id"], [scan["id"] for scan in scans])
-        return _zip_answer(request, opened)
+        return zip_answer(request, opened)
     kind = files_of(session["accession"])
     page = browse.list_files(site, session, scans, wanted_of(kind, query))
     return table_answer(request, query, shown(kind, query, page))
@@ -93,7 +93,8 @@ for prefix in PREFIXES:
         router.include_router(_routes, prefix=prefix + place)
 
 
-def _zip_answer(request: Request, opened: OpenFiles) -> Response:
+def zip_answer(request: Request, opened: OpenFiles) -> Response:
+    """Return a zip file of a session's open files, made while it is sent."""
     name = f"{opened.session['label']}.zip"
     members = [_member(opened, row) for row in opened.rows]
     headers = {"content-type": ZIP, "content-disposition": f'attachment; filename="{name}"'}

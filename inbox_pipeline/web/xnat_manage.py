@@ -11,18 +11,20 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import projects
 from inbox_pipeline.services.scopes import project_exists
-from inbox_pipeline.services.subjects import create_subject
+from inbox_pipeline.services.subjects import create_subject, find_subject
 from inbox_pipeline.web.answers import text
 from inbox_pipeline.web.description import PLAIN, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.parameters import Pairs, Query, last
 from inbox_pipeline.web.rights import Administrator, Editable, Owned, Readable
 from inbox_pipeline.web.xnat_archive import PREFIXES
+from inbox_pipeline.web.xnat_relabel import relabelled_subject
 
 SETTINGS = {"accessibility": "private", "quarantine_code": "0", "current_arc": "arc001"}
 """Settings of XNAT's projects that have one value here: who sees a project, no quarantine, where new sessions lie."""
@@ -44,12 +46,15 @@ def put_project(project_id: str, sender: Administrator, site: Served, query: Que
 
 
 @_routes.put("/projects/{project_id}/subjects/{subject_id}", responses=MADE, openapi_extra=query("label"))
-def put_subject(project: Editable, subject_id: str, account: Known, site: Served, query: Query) -> Response:
-    """Make a subject unless it is there; answers its accession id, with 201 if it was made."""
+async def put_subject(project: Editable, subject_id: str, account: Known, site: Served, query: Query) -> Response:
+    """Make a subject unless it is there, or give it another label; its accession id, with 201 if it was made."""
     label = _given(query, "xnat:subjectData", "label")
     if label and label != subject_id:
-        raise refusal("not_supported", name="label")
-    accession, made = create_subject(site, account.login, project, subject_id)
+        subject = await run_in_threadpool(find_subject, site, project, subject_id)
+        if subject is None:
+            raise refusal("not_supported", name="label")
+        return await relabelled_subject(site, account, subject, label)
+    accession, made = await run_in_threadpool(create_subject, site, account.login, project, subject_id)
     return text(accession, status=HTTPStatus.CREATED if made else HTTPStatus.OK)
 
 

@@ -7,26 +7,29 @@ Belongs here: routes and the columns of their tables. Does not belong here: the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from sqlalchemy.engine import RowMapping
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from inbox_pipeline.intake.prearchive import READY
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import browse, prearchive
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.prearchive import Place
+from inbox_pipeline.services.reading import open_waiting
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline.web.answers import text
 from inbox_pipeline.web.description import PLAIN, TABLE, answer, query, refuses
 from inbox_pipeline.web.identity import Known, Served
-from inbox_pipeline.web.parameters import Given, Query, last
-from inbox_pipeline.web.tables import Row, Table, table_answer
-from inbox_pipeline.web.xnat_files import FILE, PART, file_answer
+from inbox_pipeline.web.parameters import Given, Pairs, Query, last
+from inbox_pipeline.web.tables import XML, Row, Table, asked_format, table_answer
+from inbox_pipeline.web.xnat_files import FILE, PART, ZIPPED, file_answer, zip_answer
+from inbox_pipeline.web.xnat_items import item_answer, session_item
 
 COLUMNS = (
     "project",
@@ -53,16 +56,19 @@ SCAN_COLUMNS = ("ID", "xsiType", "series_description", "type", "URI")
 RESOURCE_COLUMNS = ("category", "cat_id", "label", "file_count", "file_size", "format", "content", "URI")
 FILE_COLUMNS = ("Name", "Size", "URI", "collection", "file_tags", "file_format", "file_content", "cat_ID", "digest")
 RESOURCE = "DICOM"
+ZIP_FORMAT = "zip"
 _MOMENT = "%Y-%m-%d %H:%M:%S.%f"
 _SESSION = "/prearchive/projects/{project_id}/{timestamp}/{label}"
 
 FORMAT = query("format")
 ADDRESS = {200: answer("text/uri-list")}
+MOVED = {301: answer(description="The session is at another address.")}
 ACTION = query(
-    required=("action",),
-    action={"type": "string", "enum": ["build", "commit", "reset-status", "set-status"]},
+    "newProject",
+    action={"type": "string", "enum": ["build", "commit", "reset-status", "set-status", "move"]},
     status={"type": "string", "enum": [READY]},
 )
+SHOWN = query(format={"type": "string", "enum": ["json", "csv", "xml", "html", ZIP_FORMAT]})
 
 _routes = APIRouter()
 
@@ -113,6 +119,12 @@ def list_sessions(request: Request, account: Known, site: Served, query: Query) 
     return table_answer(request, query, session_table(found))
 
 
+@_routes.put("/prearchive", responses=TABLE, openapi_extra=FORMAT)
+def rescan(request: Request, account: Known, site: Served, query: Query) -> Response:
+    """Look whether the files of all sessions are there, and list the sessions."""
+    return table_answer(request, query, session_table(prearchive.rescan(site, account)))
+
+
 @_routes.get("/prearchive/projects/{project_ids}", responses=TABLE, openapi_extra=FORMAT)
 @refuses(403)
 def list_project_sessions(project_ids: str, request: Request, account: Known, site: Served, query: Query) -> Response:
@@ -121,10 +133,21 @@ def list_project_sessions(project_ids: str, request: Request, account: Known, si
     return table_answer(request, query, session_table(prearchive.sessions(site, account, named)))
 
 
-@_routes.get(_SESSION, responses=TABLE, openapi_extra=FORMAT)
+@_routes.get(_SESSION, responses=ZIPPED, openapi_extra=SHOWN)
+@refuses(503)
 def show_session(place: At, request: Request, account: Known, site: Served, query: Query) -> Response:
-    """Answer a session as a table of one row."""
-    return table_answer(request, query, session_table([prearchive.session(site, account, place)]))
+    """Answer a session as a table of one row; with `format=xml` its document, with `format=zip` its files."""
+    found = prearchive.session(site, account, place)
+    if last(query, "format").lower() == ZIP_FORMAT:
+        return zip_answer(request, open_waiting(site, found))
+    if asked_format(request, query) == XML:
+        return item_answer(request, query, session_item(_item_of(found), browse.list_scans(site, found, Wanted()).rows))
+    return table_answer(request, query, session_table([found]))
+
+
+def _item_of(session: RowMapping) -> dict[str, Any]:
+    """Return what a session's document tells of: as it has no accession id yet, its subject stands by its label."""
+    return {**session, "subject_accession": session["subject_label"]}
 
 
 @_routes.delete(_SESSION, responses=PLAIN)
@@ -135,19 +158,35 @@ def delete_session(place: At, account: Known, site: Served) -> Response:
     return text("")
 
 
-@_routes.post(_SESSION, responses=ADDRESS, openapi_extra=ACTION)
-@refuses(409)
-def act(place: At, account: Known, site: Served, given: Given) -> Response:
+@_routes.put(_SESSION, responses=ADDRESS, openapi_extra=ACTION)
+@_routes.post(_SESSION, responses=ADDRESS | MOVED, openapi_extra=ACTION)
+@refuses(403, 409)
+def act(place: At, request: Request, account: Known, site: Served, given: Given) -> Response:
     """Do to a session what `action` says, and answer its address.
 
+    A move is answered with 301 to the new one, as XNAT does; after a PUT with 200, as clients would put it again there.
     Building reads its files again; a state other than READY cannot be set, as a state is what was found.
     """
-    operation = _ACTIONS.get(last(given, "action").lower())
+    action = last(given, "action").lower() or ("move" if last(given, "newProject") else "")
+    if action == "move":
+        there = Place.of(prearchive.move(site, account, place, new_project(given))).uri
+        if request.method == "PUT":
+            return text(f"{there}\r\n", "text/uri-list")
+        return RedirectResponse(f"/data{there}", HTTPStatus.MOVED_PERMANENTLY)
+    operation = _ACTIONS.get(action)
     if operation is None:
         raise refusal("parameter_invalid", name="action")
-    if last(given, "action").lower() == "set-status" and last(given, "status") != READY:
+    if action == "set-status" and last(given, "status") != READY:
         raise refusal("parameter_invalid", name="status")
     return text(f"{Place.of(operation(site, account, place)).uri}\r\n", "text/uri-list")
+
+
+def new_project(given: Pairs) -> str:
+    """Return the project that sessions are to be moved to. Raises Rejected: `parameter_invalid`."""
+    named = last(given, "newProject").strip()
+    if not named:
+        raise refusal("parameter_invalid", name="newProject")
+    return named
 
 
 _ACTIONS: Mapping[str, Callable[[Site, Account, Place], RowMapping]] = {
@@ -174,6 +213,17 @@ def _scan_row(place: Place, scan: RowMapping) -> Row:
         "type": scan["type"],
         "URI": f"/data{place.uri}/scans/{scan['label']}",
     }
+
+
+@_routes.get(_SESSION + "/scans/{scan_label}", responses=ZIPPED, openapi_extra=SHOWN)
+@refuses(503)
+def show_scan(place: At, scan_label: str, request: Request, account: Known, site: Served, query: Query) -> Response:
+    """Answer a scan as a table of one row; with `format=zip` its files."""
+    found = prearchive.session(site, account, place)
+    scan = browse.find_scan(site, found, scan_label)
+    if last(query, "format").lower() == ZIP_FORMAT:
+        return zip_answer(request, open_waiting(site, found, scan_label))
+    return table_answer(request, query, Table("scans", SCAN_COLUMNS, [_scan_row(place, scan)], 1))
 
 
 @_routes.get(_SESSION + "/resources", responses=TABLE, openapi_extra=FORMAT)

@@ -6,6 +6,7 @@ The same under policy `none`, where labels are what the files say, and `basic`, 
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from inbox_pipeline_tests.server_for_tests import Server, file_request, wait_for
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 
 POLICIES = {"PLAIN": "none", "BASIC": "basic"}
+ELSEWHERE = "Q"
+"""A project of policy `none` to which sessions move."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("review")
     with Server(folder / "home", folder / "up.log") as running:
-        for project, policy in POLICIES.items():
+        for project, policy in {**POLICIES, ELSEWHERE: "none"}.items():
             running.command("project", "create", project)
             running.command("project", "set", project, "--prearchive-code", "0", "--policy", policy)
         yield running
@@ -83,6 +86,74 @@ def test_xnatpy_reviews_sessions(server: Server, project: str) -> None:
         assert (told["cleanup"], told["sessions"][0]["state"]) == ("done", "ARCHIVED")
         runs = [each for each in client.get("/xapi/dicom/list/all").json() if f"/{project}/" in each["sessionPath"]]
         assert len(runs) == 3
+
+
+def test_xnatpy_moves_a_session_to_another_project(server: Server, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import xnat
+    imported(server, "PLAIN", "moved", 11)
+    with xnat.connect(server.ready["url"], user="admin", password=password(server)) as session:
+        (waiting,) = [each for each in session.prearchive.sessions("PLAIN") if each.label == "moved"]
+        with zipfile.ZipFile(waiting.download(tmp_path / "session.zip")) as packed:
+            assert len(packed.namelist()) == 3
+        with zipfile.ZipFile(waiting.scans["1"].download(tmp_path / "scan.zip")) as packed:
+            assert packed.testzip() is None
+        assert waiting.move(ELSEWHERE, asynchronous=False).status_code == 200
+        (there,) = session.prearchive.sessions(ELSEWHERE)
+        assert (there.label, there.project, there.status) == ("moved", ELSEWHERE, "READY")
+        experiment = there.archive()
+        assert (experiment.label, experiment.project) == ("moved", ELSEWHERE)
+
+
+def test_xnatpy_relabels_and_pyxnat_moves_what_is_archived(server: Server) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pyxnat
+        import xnat
+    imported(server, "PLAIN", "six", 6, SUBJECT_ID="SIX")
+    with xnat.connect(server.ready["url"], user="admin", password=password(server)) as session:
+        (waiting,) = [each for each in session.prearchive.sessions("PLAIN") if each.label == "six"]
+        experiment = waiting.archive()
+        experiment.label = "seven"
+        subject = session.projects["PLAIN"].subjects["SIX"]
+        subject.label = "SEVEN"
+        session.clearcache()
+        experiment = session.projects["PLAIN"].subjects["SEVEN"].experiments["seven"]
+        assert experiment.label == "seven"
+        assert len(experiment.scans["1"].resources["DICOM"].files) == 3
+        accession = experiment.id
+    interface = pyxnat.Interface(server=server.ready["url"], user="admin", password=password(server))
+    try:
+        url = (
+            f"/data/projects/PLAIN/subjects/SEVEN/experiments/{accession}/projects/{ELSEWHERE}?primary=true&label=eight"
+        )
+        interface._exec(url, "PUT")
+        assert interface.select(f"/project/{ELSEWHERE}/subject/SEVEN/experiment/{accession}").exists()
+    finally:
+        interface.disconnect()
+    assert server.command("verify").returncode == 0
+
+
+def test_what_pyxnat_sends_to_move_sessions(server: Server) -> None:
+    """Its `manage.prearchive.move` calls a function that Python 3 does not have; this is what it would send."""
+    import pyxnat
+
+    imported(server, "PLAIN", "five", 5)
+    interface = pyxnat.Interface(server=server.ready["url"], user="admin", password=password(server))
+    try:
+        (triple,) = [entry for entry in interface.manage.prearchive.get() if entry[-1] == "five"]
+        uri = interface.manage.prearchive.get_uri(triple)
+        body = f"src={uri}&newProject={ELSEWHERE}&async=false"
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        answer = interface._exec("/data/services/prearchive/move?format=csv", "POST", body, headers)
+        assert '"five"' in answer.decode()
+        there = [ELSEWHERE, *triple[1:]]
+        assert interface.manage.prearchive.status(there) == "READY"
+        interface.manage.prearchive.delete(interface.manage.prearchive.get_uri(there))
+        assert there not in interface.manage.prearchive.get()
+    finally:
+        interface.disconnect()
 
 
 @pytest.mark.parametrize("project", POLICIES)

@@ -58,7 +58,7 @@ SEARCH = (
 )
 BODIES = {"text/plain": [SCRIPT, ""], "text/xml": [SEARCH]}
 Names = Mapping[str, Sequence[str]]
-WAITING = 6
+WAITING = 7
 _STUDIES = count(1)
 _COUNT = re.compile(
     r'^inbox_pipeline_http_requests_total\{method="(\w+)",route="([^"]*)",status="(\d+)"\} (\S+)$', re.M
@@ -169,7 +169,10 @@ class Stage:
             "label": [waiting[0]["label"]],
             "archive src": [Place.of(each).uri for each in waiting[1:3]],
             "delete src": [Place.of(each).uri for each in waiting[3:5]],
-            "elsewhere src": [Place.of(each).uri for each in waiting[5:]],
+            "move src": [Place.of(each).uri for each in waiting[5:6]],
+            "newProject": ["P2"],
+            "target_project_id": ["P2"],
+            "elsewhere src": [Place.of(each).uri for each in waiting[6:]],
             "group": ["Collaborators", "P1_collaborator"],
             "login": ["casual"],
             "username": ["casual"],
@@ -248,7 +251,8 @@ def _give_examples(schema: dict[str, Any], known: Sequence[Any] | None) -> None:
 
 
 _USING_UP = re.compile(
-    r".*/services/(archive|prearchive/delete)|.*/\{group\}/\{login\}|.*/\{timestamp\}/\{label\}|.*/JSESSION"
+    r".*/services/(archive|prearchive/(delete|move))|.*/\{group\}/\{login\}|.*/\{timestamp\}/\{label\}|.*/JSESSION"
+    r"|.*/subjects/\{subject_id\}|.*/experiments/\{experiment_id\}(/projects/.*)?"
 )
 USING_UP = "using-up"
 PASSES: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {

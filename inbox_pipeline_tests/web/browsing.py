@@ -5,9 +5,10 @@ Belongs here: importing them. Does not belong here: assertions.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
-from inbox_pipeline.services import accounts, projects, requests
+from inbox_pipeline.services import accounts, prearchive, projects, requests
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.steps import STEPS, run_step
 from inbox_pipeline_tests.data_for_tests import instance, save
@@ -15,13 +16,26 @@ from inbox_pipeline_tests.data_for_tests import instance, save
 
 def import_folder(site: Site, folder: Path, project: str, subject: str, session: str, **parameters: str) -> int:
     """Import a folder as administrator, and return the request's number."""
-    admin = accounts.get_account(site, "admin")
-    assert admin is not None
-    asked = {"PROJECT_ID": project, "SUBJECT_ID": subject, "EXPT_LABEL": session, **parameters}
-    number = requests.file_request(site, admin, [("path", str(folder)), *asked.items()]).request_id
+    number = _filed(site, folder, project, subject, session, **parameters)
     for step in STEPS:
         run_step(site, number, step, run_id=f"run-{number}")
     return number
+
+
+def let_import(site: Site, folder: Path, project: str, subject: str, session: str) -> None:
+    """Let a worker that is there import a folder, and return when it has."""
+    number = _filed(site, folder, project, subject, session)
+    deadline = time.monotonic() + 60
+    while prearchive.ended(site, number) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _filed(site: Site, folder: Path, project: str, subject: str, session: str, **parameters: str) -> int:
+    admin = accounts.get_account(site, "admin")
+    assert admin is not None
+    asked = {"PROJECT_ID": project, "SUBJECT_ID": subject, "EXPT_LABEL": session, **parameters}
+    return requests.file_request(site, admin, [("path", str(folder)), *asked.items()]).request_id
 
 
 def fill_archive(site: Site) -> None:

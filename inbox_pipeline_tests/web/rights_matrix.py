@@ -81,6 +81,7 @@ class Stage:
             "login": "member" if "/tokens/" in path else self.user,
             "subject_id": SUBJECT,
             "experiment_id": SESSION,
+            "target_project_id": PROJECT,
             "scan_id": "1",
             "scan_ids": "1",
             "resource_id": "DICOM",
@@ -285,14 +286,17 @@ for prefix in ("/data", "/data/archive", "/REST"):
         f"PUT {prefix}/projects/{{project_id}}/prearchive_code/{{code}}": Entry(OWNER),
         **{f"GET {prefix}/projects/{{project_id}}/{name}": Entry(READER) for name in SETTINGS},
         **{f"PUT {prefix}/projects/{{project_id}}/{name}/{{value}}": Entry(OWNER) for name in SETTINGS},
-        f"PUT {prefix}/projects/{{project_id}}/subjects/{{subject_id}}": Entry(EDITOR),
     }
     for place in _SUBJECTS:
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
         MATRIX |= {f"GET {prefix}{place}/{{subject_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_SUBJECT}
+        MATRIX[f"PUT {prefix}{place}/{{subject_id}}"] = Entry(EDITOR)
     for place in _EXPERIMENTS:
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
         MATRIX |= {f"GET {prefix}{place}/{{experiment_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_EXPERIMENT}
+        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}"] = Entry(EDITOR)
+        moved = f"PUT {prefix}{place}/{{experiment_id}}/projects/{{target_project_id}}"
+        MATRIX[moved] = asks(EDITOR, params={"primary": "true"})
 
 _ABSENT = {"src": f"/prearchive/projects/{PROJECT}/20260101_000000000/none"}
 """A session that is not there: whoever may work in the prearchive is told so (404)."""
@@ -301,6 +305,7 @@ _OF_WAITING = (
     "",
     "/scans",
     "/resources",
+    "/scans/{scan_label}",
     "/scans/{scan_label}/resources",
     "/scans/{scan_label}/resources/{resource}/files",
     "/scans/{scan_label}/resources/{resource}/files/{name}",
@@ -311,13 +316,16 @@ _OF_WAITING = (
 for prefix in ("/data", "/REST"):
     MATRIX |= {
         f"GET {prefix}/prearchive": Entry(LOGIN),
+        f"PUT {prefix}/prearchive": Entry((401, 403, 403, 403, 403, 403, OK, OK)),
         f"GET {prefix}/prearchive/projects": Entry(LOGIN),
         f"GET {prefix}/prearchive/projects/{{project_ids}}": Entry((401, 403, OK, OK, OK, OK, OK, OK)),
         **{f"GET {prefix}{_AT}{rest}": asks(PREARCHIVE, 404) for rest in _OF_WAITING},
         f"POST {prefix}{_AT}": asks(PREARCHIVE, 404, params={"action": "build"}),
+        f"PUT {prefix}{_AT}": asks(PREARCHIVE, 404, params={"newProject": PROJECT}),
         f"DELETE {prefix}{_AT}": asks(PREARCHIVE, 404),
         f"POST {prefix}/services/archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/validate-archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/prearchive/delete": asks(PREARCHIVE, 404, params=_ABSENT),
+        f"POST {prefix}/services/prearchive/move": asks(PREARCHIVE, 404, params=_ABSENT | {"newProject": PROJECT}),
         f"POST {prefix}/services/prearchive/rebuild": asks(PREARCHIVE, 404, params=_ABSENT),
     }

@@ -47,7 +47,7 @@ def test_members_make_subjects(admin: Client, ada: Client, bob: Client, site: Si
     projects.set_member(site, "admin", "P1", "bob", "none")
     assert ada("GET", "/data/projects/P1/subjects/S1").json()["items"][0]["data_fields"]["label"] == "S1"
     assert ada("PUT", "/data/projects/P1/subjects/a%20b").status_code == 400
-    assert ada("PUT", f"{url}?label=S2").status_code == 400
+    assert ada("PUT", "/data/projects/P1/subjects/NONE?label=S2").status_code == 400
     assert admin("PUT", "/data/projects/P7/subjects/S1").status_code == 404
     assert audited(site, "subject.create") == [("bob", "INBOX_S00001")]
 

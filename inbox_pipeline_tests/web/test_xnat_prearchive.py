@@ -6,10 +6,12 @@ import csv
 import hashlib
 import io
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -23,6 +25,7 @@ from inbox_pipeline_tests.web.browsing import import_folder
 from inbox_pipeline_tests.web.conftest import PASSWORD, Client
 from inbox_pipeline_tests.web.test_xnat_archive import result
 
+XNAT = "{http://nrg.wustl.edu/xnat}"
 COUNT = iter(range(1, 1000))
 
 
@@ -202,3 +205,64 @@ def test_nothing_is_taken_from_another_site(site: Site, ada: Client, tmp_path: P
         answer = ada("POST", url, params={"src": row["url"]}, headers={"Origin": "https://evil.test"})
         assert answer.status_code == 403
     assert result(ada, f"/data{row['url']}")[0]["status"] == "READY"
+
+
+def test_moving_to_another_project(site: Site, admin: Client, ada: Client, bob: Client) -> None:
+    rows = [waiting(site, ada, f"M{number}") for number in range(4)]
+    there = [row["url"].replace("/P1/", "/P2/") for row in rows]
+    moved = {"newProject": "P2", "async": "false"}
+    for client in (ada, bob):  # each has a right in one of the two projects alone
+        answer = client("POST", "/data/services/prearchive/move", params={"src": rows[0]["url"], **moved})
+        assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (403, "prearchive_denied")
+    answer = admin(
+        "POST", "/data/services/prearchive/move?format=json", params={"src": f"/data{rows[0]['url']}", **moved}
+    )
+    assert [(row["project"], row["status"], row["url"]) for row in answer.json()["ResultSet"]["Result"]] == [
+        ("P2", "READY", there[0])
+    ]
+    answer = admin("POST", f"/data{rows[1]['url']}", params={"action": "move", "newProject": "p2"})
+    assert (answer.status_code, answer.headers["location"]) == (301, f"/data{there[1]}")
+    answer = admin("PUT", f"/data{rows[2]['url']}", params=moved)
+    assert (answer.status_code, answer.text) == (200, f"{there[2]}\r\n")
+    for row, url in zip(rows[:3], there, strict=False):
+        assert ada("GET", f"/data{row['url']}").status_code == 404
+        (now,) = result(bob, f"/data{url}")
+        assert now == row | {"project": "P2", "url": url}
+        (resource, _) = result(bob, f"/data{url}/resources")
+        (name, _) = [each["URI"] for each in result(bob, f"{resource['URI']}/files")]
+        assert bob("GET", name).status_code == 200
+    for parameters, status in (({}, 400), ({"newProject": "NONE"}, 403), ({"newProject": "Unassigned"}, 403)):
+        answer = admin("POST", "/data/services/prearchive/move", params={"src": rows[3]["url"], **parameters})
+        assert answer.status_code == status
+    answer = admin("POST", f"/data{rows[3]['url']}", params={"action": "move", "newProject": "P1"})
+    assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (409, "prearchive_place_taken")
+
+
+def test_a_sessions_document_and_its_files_as_zip(site: Site, ada: Client) -> None:
+    row = waiting(site, ada, "Z1")
+    base = f"/data{row['url']}"
+    root = ET.fromstring(ada("GET", f"{base}?format=xml").text)  # noqa: S314 - our own answer
+    assert (root.tag, root.get("label"), root.get("project")) == (f"{XNAT}MRSession", "Z1", "P1")
+    assert (root.get("UID"), root.findtext(f"{XNAT}subject_ID")) == (row["tag"], row["subject"])
+    assert [scan.get("ID") for scan in root.iter(f"{XNAT}scan")] == ["1", "2"]
+    for url, sizes in ((base, {"1-s1": 2, "2-s2": 1}), (f"{base}/scans/1", {"1-s1": 2})):
+        answer = ada("GET", url, params={"format": "zip"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+            assert packed.testzip() is None
+            names = [name.split("/") for name in packed.namelist()]
+        assert {scan: sum(1 for name in names if name[2] == scan) for scan in {name[2] for name in names}} == sizes
+        assert {name[0] for name in names} == {"Z1"}
+    assert [scan["ID"] for scan in result(ada, f"{base}/scans/2")] == ["2"]
+    for url in (f"{base}/scans/9", f"{base}x"):
+        assert ada("GET", url, params={"format": "zip"}).status_code == 404
+
+
+def test_a_rescan_finds_what_is_gone(site: Site, admin: Client, ada: Client) -> None:
+    whole, cut = waiting(site, ada, "R1"), waiting(site, ada, "R2")
+    next((site.settings.prearchive_path / "P1" / cut["timestamp"]).rglob("*.dcm")).unlink()
+    assert ada("PUT", "/data/prearchive").status_code == 403
+    found = {row["name"]: row["status"] for row in result(admin, "/data/prearchive", method="PUT")}
+    assert (found["R1"], found["R2"]) == ("READY", "ERROR")
+    assert "not what the catalog says" in ada("GET", f"/data{cut['url']}/logs/last").text
+    assert ada("GET", f"/data{whole['url']}").status_code == 200

@@ -34,16 +34,16 @@ def archived_sessions(connection: Connection, project_id: str) -> Sequence[RowMa
     return connection.execute(query).mappings().all()
 
 
-def label_exists(connection: Connection, project_id: str, label: str) -> bool:
+def label_exists(connection: Connection, project_id: str, label: str, but: int | None = None) -> bool:
     """Return whether the project has an archived session of that label, or any project one of that accession id.
 
-    One that is being restored counts.
+    One that is being restored counts, the session `but` does not.
     """
     key = label.casefold()
     here = (sessions.c.project_id == project_id) & (sessions.c.label_key == key)
     accession = sa.func.lower(sessions.c.accession) == key
     there = sessions.c.state.in_(("ARCHIVED", RESTORING))
-    query = sa.select(sessions.c.id).where(there).where(here | accession).limit(1)
+    query = sa.select(sessions.c.id).where(there).where(here | accession).where(sessions.c.id != (but or 0)).limit(1)
     return connection.execute(query).first() is not None
 
 
@@ -86,7 +86,21 @@ def _is_abandoned(connection: Connection, request_id: int, project_id: str, labe
         request_sessions.c.session_id.is_(None),
     )
     intended = {label.casefold() for label in connection.execute(plans).scalars()}
-    return label_key not in intended and connection.execute(live).first() is None
+    leaving = _leaves(connection, request_id, project_id, label_key)
+    return label_key not in intended and not leaving and connection.execute(live).first() is None
+
+
+def _leaves(connection: Connection, request_id: int, project_id: str, label_key: str) -> bool:
+    """Return whether a request has an open intent to take an archived session away from a label."""
+    query = (
+        sa.select(sessions.c.id)
+        .join_from(requests, sessions, requests.c.prearchive_session_id == sessions.c.id)
+        .join(request_sessions, request_sessions.c.request_id == requests.c.id)
+        .where(requests.c.id == request_id, sessions.c.state == "ARCHIVED")
+        .where(sessions.c.project_id == project_id, sessions.c.label_key == label_key)
+        .where(request_sessions.c.intent_token.is_not(None), request_sessions.c.session_id.is_(None))
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def release_lock(connection: Connection, project_id: str, label: str, request_id: int) -> None:

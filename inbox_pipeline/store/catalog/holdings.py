@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.prearchive import MOVING
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
     HANDED_OVER,
@@ -30,10 +31,10 @@ _KNOWN_AT = sa.func.coalesce(sessions.c.read_at, sessions.c.created_at)
 
 
 def kept_sessions(connection: Connection, project_id: str | None) -> list[RowMapping]:
-    """Return the sessions of a project, or all of them (None), archived, in the prearchive and withdrawn."""
+    """Return the sessions of a project, or of all (None): archived, in the prearchive, on their way, withdrawn."""
     query = sa.select(sessions).where(sessions.c.state != DELETED).order_by(sessions.c.project_id, sessions.c.path)
     if project_id is not None:
-        query = query.where(sessions.c.project_id == project_id)
+        query = query.where((sessions.c.project_id == project_id) | (sessions.c.moving_to == project_id))
     return list(connection.execute(query).mappings())
 
 
@@ -50,9 +51,9 @@ def total_bytes(connection: Connection) -> int:
 
 
 def longest_unread(connection: Connection, before: dt.datetime) -> list[RowMapping]:
-    """Return the sessions that were not read since a moment, the one longest unread first."""
+    """Return the sessions that were not read since a moment, the one longest unread first; none that is on its way."""
     unread = sessions.c.read_at.is_(None) | (sessions.c.read_at < before)
-    query = sa.select(sessions).where(unread, sessions.c.state.not_in(_NOWHERE))
+    query = sa.select(sessions).where(unread, sessions.c.state.not_in((*_NOWHERE, MOVING)))
     return list(connection.execute(query.order_by(_KNOWN_AT, sessions.c.id)).mappings())
 
 
@@ -81,6 +82,13 @@ def unchanged(connection: Connection, session: RowMapping) -> bool:
     now = connection.execute(sa.select(*columns).where(sessions.c.id == session["id"])).mappings().one_or_none()
     same = now is not None and all(now[name] == session[name] for name in now)
     return same and session["path"] not in coming_targets(connection)
+
+
+def is_place_known(connection: Connection, path: str) -> bool:
+    """Return whether a session lies at a place in the archive, or is about to be shown there."""
+    here = (sessions.c.path == path) & (sessions.c.state == "ARCHIVED")
+    there = connection.execute(sa.select(sessions.c.id).where(here).limit(1)).first()
+    return there is not None or path in coming_targets(connection)
 
 
 def coming_targets(connection: Connection) -> set[str]:

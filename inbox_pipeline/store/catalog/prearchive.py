@@ -7,12 +7,14 @@ session. Does not belong here: what may be done in which state (`intake/prearchi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from inbox_pipeline.intake.prearchive import MOVING
+from inbox_pipeline.store.catalog import relabelled
 from inbox_pipeline.store.catalog.requests import FINAL
 from inbox_pipeline.store.catalog.schema import (
     DELETED,
@@ -112,6 +114,54 @@ def files(connection: Connection, session_id: int) -> Sequence[RowMapping]:
     return connection.execute(query).mappings().all()
 
 
+def holds_identifiers(connection: Connection, session_id: int) -> bool:
+    """Return whether a file of a session, as it is now, still holds one of its patient's identifiers."""
+    query = sa.select(ledger.c.id).join_from(instances, ledger, instances.c.ledger_id == ledger.c.id)
+    here = (instances.c.session_id == session_id) & (ledger.c.identifiers > 0)
+    return connection.execute(query.where(here).limit(1)).first() is not None
+
+
+def knows_patient(connection: Connection, project_id: str, patient_keys: Collection[str]) -> bool:
+    """Return whether a project has a session of one of the patients."""
+    here = (sessions.c.project_id == project_id) & (sessions.c.state != DELETED)
+    query = sa.select(sessions.c.id).join_from(request_sessions, sessions).where(here)
+    of_patient = request_sessions.c.patient_key.in_(list(patient_keys))
+    return connection.execute(query.where(of_patient).limit(1)).first() is not None
+
+
+def moving(connection: Connection) -> Sequence[RowMapping]:
+    """Return the sessions that are on their way to another project's prearchive."""
+    query = sa.select(sessions).where(sessions.c.state == MOVING).order_by(sessions.c.id)
+    return connection.execute(query).mappings().all()
+
+
+def begin_move(connection: Connection, session: RowMapping, project_id: str) -> bool:
+    """Say that a session is on its way to another project; return whether it was still in its state."""
+    return change(connection, session, state=MOVING, state_before=session["state"], moving_to=project_id)
+
+
+def end_move(connection: Connection, session: RowMapping, path: str) -> bool:
+    """Let a session be the other project's, and the requests that made it tell so; return if it was on its way."""
+    former = [session[name] for name in ("project_id", "subject_label", "label")]
+    arrived = {"project_id": session["moving_to"], "path": path, "labelled_as": session["labelled_as"] or former}
+    if not change(connection, session, state=session["state_before"], **arrived, **_AT_REST):
+        return False
+    plans_here = request_sessions.c.session_id == session["id"]
+    connection.execute(sa.update(request_sessions).where(plans_here).values(project_id=session["moving_to"]))
+    inside = sa.func.substr(ledger.c.archived_path, len(session["path"]) + 1)
+    files_here = (ledger.c.session_id == session["id"]) & ledger.c.archived_path.is_not(None)
+    connection.execute(sa.update(ledger).where(files_here).values(archived_path=sa.literal(path).concat(inside)))
+    return True
+
+
+def take_move_back(connection: Connection, session: RowMapping, **values: Any) -> bool:
+    """Leave a session where it is; return whether it was on its way."""
+    return change(connection, session, **{"state": session["state_before"], **values}, **_AT_REST)
+
+
+_AT_REST = {"state_before": None, "moving_to": None}
+
+
 def hand_over(connection: Connection, request_id: int, former_id: int, session_id: int) -> list[int]:
     """Let the requests that made a prearchive session have ended in an archived one; return their numbers.
 
@@ -124,13 +174,7 @@ def hand_over(connection: Connection, request_id: int, former_id: int, session_i
         former_id: the prearchive session.
         session_id: the archived session.
     """
-    made_by = {row.sop_key: row.ledger_id for row in _instances(connection, former_id)}
-    moved = connection.execute(sa.select(ledger).where(ledger.c.request_id == request_id)).mappings().all()
-    for row in moved:
-        became = {name: row[name] for name in _BECAME}
-        first = made_by.get(row["sop_key"])
-        connection.execute(sa.update(ledger).where(ledger.c.id == first).values(became))
-        connection.execute(sa.update(instances).where(instances.c.ledger_id == row["id"]).values(ledger_id=first))
+    hand_on(connection, request_id, relabelled.makers(connection, former_id))
     makers = [plan["request_id"] for plan in plans(connection, former_id)]
     ended = {"session_id": session_id, "state": "ARCHIVED", "reason": None}
     connection.execute(sa.update(request_sessions).where(request_sessions.c.session_id == former_id).values(ended))
@@ -154,6 +198,19 @@ def handed_over(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(query).mappings().all()
 
 
-def _instances(connection: Connection, session_id: int) -> Sequence[Any]:
-    query = sa.select(instances.c.sop_key, instances.c.ledger_id).where(instances.c.session_id == session_id)
-    return connection.execute(query).all()
+def hand_on(connection: Connection, request_id: int, made_by: Mapping[str, int]) -> None:
+    """Let the ledger rows by which files were imported say what a later request has made of them.
+
+    The instances that it has written lead to those rows.
+
+    Args:
+        connection: a writing transaction.
+        request_id: the later request.
+        made_by: those ledger rows by the keyed digest of the file's original UID.
+    """
+    moved = connection.execute(sa.select(ledger).where(ledger.c.request_id == request_id)).mappings().all()
+    for row in moved:
+        became = {name: row[name] for name in _BECAME}
+        first = made_by.get(row["sop_key"])
+        connection.execute(sa.update(ledger).where(ledger.c.id == first).values(became))
+        connection.execute(sa.update(instances).where(instances.c.ledger_id == row["id"]).values(ledger_id=first))

@@ -371,6 +371,8 @@ sessions = sa.Table(
     sa.Column("damage", sa.JSON(none_as_null=True)),
     sa.Column("date", sa.Date),
     sa.Column("time", sa.Time),
+    sa.Column("moving_to", sa.String(64)),
+    sa.Column("labelled_as", sa.JSON(none_as_null=True)),
     sa.Index(
         "uq_sessions_archived_label",
         "project_id",
@@ -384,7 +386,9 @@ sessions = sa.Table(
 
 `path` is relative to the archive, the trash or the prearchive; `state_before` is what a withdrawn session was; `damage`
 is what was found when the session was last read again, at `read_at`; `date` and `time` are the study's as archived,
-null where it has none or the session is older than these columns."""
+null where it has none or the session is older than these columns. `moving_to` is the project to which a prearchive
+session is on its way, `labelled_as` the project, subject and session that its scripts were run with, if others than
+its own."""
 
 scans = sa.Table(
     "scans",
