@@ -6,6 +6,7 @@ server (`serve.py`).
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 from typing import Any
 
@@ -21,14 +22,17 @@ from inbox_pipeline.web import (
     xnat_archive,
     xnat_archiving,
     xnat_config,
+    xnat_dicomdump,
     xnat_files,
     xnat_import,
     xnat_manage,
     xnat_people,
     xnat_prearchive,
+    xnat_remarks,
     xnat_routing,
     xnat_search,
     xnat_session,
+    xnat_site,
 )
 from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
@@ -40,6 +44,7 @@ ROUTERS = (
     login_oidc.router,
     xnat_session.router,
     xnat_session.tokens,
+    xnat_site.router,
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
@@ -48,9 +53,11 @@ ROUTERS = (
     xnat_people.router,
     xnat_prearchive.router,
     xnat_archiving.router,
+    xnat_dicomdump.router,
     api.router,
     audit.router,
     xnat_manage.router,
+    xnat_remarks.router,
     xnat_archive.router,
     xnat_search.router,
     xnat_files.router,
@@ -88,6 +95,7 @@ def create_app(site: Site) -> FastAPI:
         dependencies=[Depends(refuse_other_sites)],
     )
     app.state.site = site
+    app.state.started = time.monotonic()
     app.state.metrics = Metrics(site)
     install_error_answers(app)
     for router in ROUTERS:

@@ -159,6 +159,11 @@ MATRIX: dict[str, Entry] = {
     "POST /data/JSESSION": Entry(LOGIN),
     "DELETE /data/JSESSION": Entry(LOGIN),
     "GET /xapi/siteConfig/buildInfo": Entry(LOGIN),
+    "GET /xapi/siteConfig/uptime": Entry(LOGIN),
+    "GET /xapi/siteConfig/uptime/display": Entry(LOGIN),
+    "GET /xapi/plugins": Entry(LOGIN),
+    "GET /xapi/plugins/": Entry(LOGIN),
+    "GET /xapi/plugins/{name}": Entry((401, *(404,) * (len(ROLES) - 1))),
     "GET /xapi/schemas": Entry(LOGIN),
     "GET /xapi/schemas/{name}": Entry(LOGIN),
     "GET /data/search/elements": Entry(LOGIN),
@@ -291,6 +296,8 @@ for prefix in ("/data", "/data/archive", "/REST"):
         MATRIX |= {f"GET {prefix}{place}/{{subject_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_SUBJECT}
     for place in _EXPERIMENTS:
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
+        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}"] = asks(EDITOR, params={"note": "seen"})
+        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}/scans/{{scan_id}}"] = asks(EDITOR, params={"quality": "usable"})
         MATRIX |= {f"GET {prefix}{place}/{{experiment_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_EXPERIMENT}
 
 _ABSENT = {"src": f"/prearchive/projects/{PROJECT}/20260101_000000000/none"}
@@ -315,6 +322,7 @@ for prefix in ("/data", "/REST"):
         **{f"GET {prefix}{_AT}{rest}": asks(PREARCHIVE, 404) for rest in _OF_WAITING},
         f"POST {prefix}{_AT}": asks(PREARCHIVE, 404, params={"action": "build"}),
         f"DELETE {prefix}{_AT}": asks(PREARCHIVE, 404),
+        f"GET {prefix}/services/dicomdump": asks(SEEN, params={"src": f"/archive/experiments/{SESSION}/scans/1"}),
         f"POST {prefix}/services/archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/validate-archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/prearchive/delete": asks(PREARCHIVE, 404, params=_ABSENT),
