@@ -106,6 +106,31 @@ REFUSALS = [
             "The parameter {name} is not supported with this value.",
             "Leave {name} out, or give it its default.",
         ),
+        (
+            "attribute_not_settable",
+            "The attribute {name} cannot be set here.",
+            "What can be set: {settable}.",
+        ),
+        (
+            "quality_unknown",
+            "A scan's quality is usable, questionable or unusable.",
+            "Give one of these, or NULL to take a judgement back.",
+        ),
+        (
+            "note_illegal",
+            "The note is too long, or is not a text.",
+            "Write at most 4,000 characters in UTF-8, without control characters but line ends and tabs.",
+        ),
+        (
+            "field_unknown",
+            "A field is neither a DICOM keyword nor a tag of eight hexadecimal digits.",
+            "Write it as PatientID or 00100020.",
+        ),
+        (
+            "header_too_long",
+            "The file's header has too many elements to be listed.",
+            "Ask for single elements with field, or download the file.",
+        ),
         ("path_missing", "The parameter path is missing.", "Give the absolute path of a folder under the inbox."),
         (
             "path_outside_inbox",
@@ -256,6 +281,11 @@ REFUSALS = [
     ),
     *_refusals(
         409,
+        (
+            "header_unreadable",
+            "The file cannot be read as DICOM.",
+            "Run inbox-pipeline verify: the file may be damaged.",
+        ),
         (
             "session_exists",
             "A session with that label or accession id exists already.",

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 PIECE_BYTES = 1 << 18
 Pieces = Generator[bytes, None, None]
@@ -69,14 +70,25 @@ class OpenFolder:
         Raises:
             NotAsArchived: the file cannot be read, or ends before.
         """
-        try:
-            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self._handle)
-        except OSError:
-            raise NotAsArchived from None
+        handle = self._open(name)
         try:
             yield from _stretch(handle, first, length)
         finally:
             os.close(handle)
+
+    def stream(self, name: str) -> BinaryIO:
+        """Return a file opened for reading, to be closed; its bytes are held against nothing.
+
+        Raises:
+            NotAsArchived: it cannot be opened.
+        """
+        return open(self._open(name), "rb")
+
+    def _open(self, name: str) -> int:
+        try:
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self._handle)
+        except OSError:
+            raise NotAsArchived from None
 
     def crc32(self, name: str, sha256: str) -> int:
         """Return the CRC-32 of a file of that digest.

@@ -6,6 +6,7 @@ server (`serve.py`).
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
@@ -21,15 +22,18 @@ from inbox_pipeline.web import (
     xnat_archive,
     xnat_archiving,
     xnat_config,
+    xnat_dicomdump,
     xnat_files,
     xnat_import,
     xnat_manage,
     xnat_people,
     xnat_prearchive,
     xnat_relabel,
+    xnat_remarks,
     xnat_routing,
     xnat_search,
     xnat_session,
+    xnat_site,
 )
 from inbox_pipeline.web.answers import install_error_answers
 from inbox_pipeline.web.exchange import ExchangeLayer
@@ -42,6 +46,7 @@ ROUTERS = (
     login_oidc.router,
     xnat_session.router,
     xnat_session.tokens,
+    xnat_site.router,
     xnat_import.router,
     xnat_anonymize.router,
     xnat_config.router,
@@ -50,9 +55,11 @@ ROUTERS = (
     xnat_people.router,
     xnat_prearchive.router,
     xnat_archiving.router,
+    xnat_dicomdump.router,
     api.router,
     audit.router,
     xnat_manage.router,
+    xnat_remarks.router,
     xnat_archive.router,
     xnat_search.router,
     xnat_relabel.router,
@@ -75,6 +82,7 @@ def create_app(site: Site) -> FastAPI:
     )
     app.state.site = site
     app.state.documents = {}
+    app.state.started = time.monotonic()
     app.state.metrics = Metrics(site)
     install_error_answers(app)
     for router in ROUTERS:

@@ -107,6 +107,7 @@ _QUERY: dict[str, dict[str, Any]] = {
     "overwrite": _choice("none", "append", "delete"),
     "overwrite_files": _SWITCH,
     "cleanupAfterImport": _SWITCH,
+    "quality": _choice("usable", "questionable", "unusable"),
     "primary": _SWITCH,
     "changePrimaryProject": _SWITCH,
     "import-handler": _choice("inbox"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.intake.remarks import USABLE
 from inbox_pipeline.store.catalog.views import Page, Wanted
 from inbox_pipeline.web.description import Options, query
 from inbox_pipeline.web.parameters import Pairs, last
@@ -94,6 +95,7 @@ def _project(row: Row) -> Cells:
         "secondary_ID": row["id"],
         "name": row["title"] or row["id"],
         "description": "",
+        "keywords": "",
         "pi_firstname": "",
         "pi_lastname": "",
         "insert_date": moment(row["created_at"]),
@@ -122,6 +124,7 @@ def _experiment(row: Row) -> Cells:
         "project": row["project_id"],
         "date": day(row["date"]),
         "time": time_of_day(row["time"]),
+        "note": row["note"],
         "xsiType": row["xsi_type"],
         "label": row["label"],
         "modality": row["modality"],
@@ -148,9 +151,9 @@ def scan_cells(row: Row, accession: str) -> Cells:
         "xnat_imagescandata_id": row["id"],
         "ID": row["label"],
         "type": row["type"],
-        "quality": "usable",
+        "quality": row["quality"] or USABLE,
         "xsiType": row["xsi_type"],
-        "note": "",
+        "note": row["note"],
         "series_description": row["series_description"],
         "UID": row["series_uid"],
         "modality": row["modality"],
@@ -227,6 +230,7 @@ EXPERIMENTS = Kind(
         "xsiType": "xsi_type",
         "date": "date",
         "time": "time",
+        "note": "note",
         "insert_date": "created_at",
         "insert_user": "username",
     },
@@ -248,8 +252,8 @@ def scans_of(accession: str) -> Kind:
         ("ID", "URI"),
         lambda row: scan_cells(row, accession),
         {"ID": "label", "type": "type", "series_description": "series_description", "UID": "series_uid"}
-        | {"modality": "modality", "frames": "frames", "xsiType": "xsi_type"},
-        ("ID", "type", "series_description", "UID", "modality"),
+        | {"modality": "modality", "frames": "frames", "xsiType": "xsi_type", "quality": "quality", "note": "note"},
+        ("ID", "type", "series_description", "UID", "modality", "quality"),
     )
 
 

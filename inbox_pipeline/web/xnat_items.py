@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from starlette.requests import Request
 from starlette.responses import Response
 
+from inbox_pipeline.intake.remarks import USABLE
 from inbox_pipeline.store import archive
 from inbox_pipeline.web.answers import json_answer, page
 from inbox_pipeline.web.parameters import Pairs
@@ -70,7 +71,12 @@ def session_item(row: Row, scans: Iterable[Row]) -> Item:
         "modality": row["modality"],
         "UID": row["study_uid"],
     }
-    elements = {"date": day(row["date"]), "time": time_of_day(row["time"]), "subject_ID": row["subject_accession"]}
+    elements = {
+        "date": day(row["date"]),
+        "time": time_of_day(row["time"]),
+        "note": row["note"],
+        "subject_ID": row["subject_accession"],
+    }
     children = {"scans/scan": [scan_item(scan, row) for scan in scans]}
     return Item(row["xsi_type"], attributes, elements, row["created_at"], children)
 
@@ -79,7 +85,8 @@ def scan_item(row: Row, session: Row) -> Item:
     """Return a scan's document, with its resource."""
     elements = {
         "image_session_ID": session["accession"],
-        "quality": "usable",
+        "note": row["note"],
+        "quality": row["quality"] or USABLE,
         "series_description": row["series_description"],
         "modality": row["modality"],
         "frames": row["frames"],

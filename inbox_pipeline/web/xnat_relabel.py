@@ -3,8 +3,8 @@
 Belongs here: what a PUT on a session or subject that exists asks for, and its answer: the accession id, once all is as
 it was asked for. Does not belong here: who may, and the work (`services/relabel.py`).
 
-A session is moved with `primary=true` or `changePrimaryProject=true`, and to the subject in its address. Values of
-XNAT's schema that are not held here are not kept, and bodies other than forms are not read.
+A session is moved with `primary=true` or `changePrimaryProject=true`, and to the subject in its address. Its other
+attributes are read by `xnat_remarks.py`; those of subjects are not kept. Bodies other than forms are not read.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from inbox_pipeline.web.rights import readable_project
 from inbox_pipeline.web.waiting import wait_until_done
 from inbox_pipeline.web.xnat_archive import EXPERIMENTS_AT, PREFIXES
 from inbox_pipeline.web.xnat_places import Project, Session, Subject
+from inbox_pipeline.web.xnat_remarks import remark_on_session
 
 PRIMARY = ("primary", "changePrimaryProject")
-WISHES = query("label", "subject_ID", *PRIMARY)
+WISHES = query("label", "subject_ID", "note", *PRIMARY)
 _SUBJECT_FIELDS = ("subject_id", "subject")
 
 _subjects, _experiments = APIRouter(), APIRouter()
@@ -43,11 +44,12 @@ _subjects, _experiments = APIRouter(), APIRouter()
 async def put_session(
     experiment_id: str, request: Request, account: Known, site: Served, project: Project, given: Given
 ) -> Response:
-    """Give a session another label or subject, or the project of the address."""
+    """Give a session another label or subject, or the project of the address, and set its attributes."""
     subject = request.path_params.get("subject_id")
 
     def asked() -> tuple[RowMapping, int | None]:
         session = _session(site, account, project, experiment_id, given)
+        remark_on_session(site, account, session, [pair for pair in given if not _is_wish(pair[0])])
         return session, _relabelled(site, account, session, project, subject, given)
 
     return await _answer(site, *await run_in_threadpool(asked))
@@ -121,6 +123,11 @@ def _relabelled(
     subject_label = label_of(site, target, named) if named and named.casefold() not in own else None
     wish = Wish(target, subject_label, field(given, "label") or None)
     return relabel.relabel_session(site, account, session["id"], wish)
+
+
+def _is_wish(parameter: str) -> bool:
+    """Whether a parameter says what `_relabelled` and `_session` look for."""
+    return parameter in PRIMARY or parameter.rpartition("/")[2].lower() in ("label", *_SUBJECT_FIELDS)
 
 
 def _is_primary(given: Pairs) -> bool:

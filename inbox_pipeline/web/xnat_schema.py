@@ -1,13 +1,13 @@
 """The part of XNAT's schema that is served here, as clients read it to build their classes.
 
-Belongs here: names of types and elements, the XSD, and the searchable types. Does not belong here: which type a
-modality becomes (`dicom/sop_classes.py`), and documents (`xnat_items.py`).
+Belongs here: names of types and elements, the XSD, and the searchable types. Does not belong here: what the types are
+made of (`xnat_xsd.py`), which type a modality becomes (`dicom/sop_classes.py`), and documents (`xnat_items.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from inbox_pipeline.dicom.sop_classes import (
     DEFAULT_SCAN_TYPE,
@@ -18,122 +18,20 @@ from inbox_pipeline.dicom.sop_classes import (
     SESSION_TYPES,
 )
 from inbox_pipeline.web.tables import Table
+from inbox_pipeline.web.xnat_xsd import TYPES, attributes, complex_type
 
 XNAT_NAMESPACE = "http://nrg.wustl.edu/xnat"
 SESSION_KINDS = sorted({*SESSION_TYPES.values(), PET_MR_SESSION_TYPE, DEFAULT_SESSION_TYPE})
 SCAN_KINDS = sorted({*SCAN_TYPES.values(), *SCAN_TYPES_BY_SOP_CLASS.values(), DEFAULT_SCAN_TYPE})
 
-_FIXED = """<?xml version="1.0" encoding="UTF-8"?>
-<xs:schema targetNamespace="{namespace}" xmlns:xnat="{namespace}" xmlns:xs="http://www.w3.org/2001/XMLSchema"\
- elementFormDefault="qualified" attributeFormDefault="unqualified">
+_FRAME = """<?xml version="1.0" encoding="UTF-8"?>
+<xs:schema targetNamespace="{namespace}" xmlns:xnat="{namespace}" xmlns:xdat="http://nrg.wustl.edu/xdat"\
+ xmlns:xs="http://www.w3.org/2001/XMLSchema" elementFormDefault="qualified" attributeFormDefault="unqualified">
 {roots}
-  <xs:complexType name="projectData">
-    <xs:sequence>
-      <xs:element name="name" type="xs:string" minOccurs="0"/>
-      <xs:element name="description" type="xs:string" minOccurs="0"/>
-      <xs:element name="resources" minOccurs="0">
-        <xs:complexType>
-          <xs:sequence>
-            <xs:element name="resource" type="xnat:abstractResource" minOccurs="0" maxOccurs="unbounded"/>
-          </xs:sequence>
-        </xs:complexType>
-      </xs:element>
-    </xs:sequence>
-    <xs:attribute name="ID" type="xs:string"/>
-    <xs:attribute name="secondary_ID" type="xs:string"/>
-  </xs:complexType>
-  <xs:complexType name="subjectData">
-    <xs:sequence>
-      <xs:element name="resources" minOccurs="0">
-        <xs:complexType>
-          <xs:sequence>
-            <xs:element name="resource" type="xnat:abstractResource" minOccurs="0" maxOccurs="unbounded"/>
-          </xs:sequence>
-        </xs:complexType>
-      </xs:element>
-      <xs:element name="experiments" minOccurs="0">
-        <xs:complexType>
-          <xs:sequence>
-            <xs:element name="experiment" type="xnat:subjectAssessorData" minOccurs="0" maxOccurs="unbounded"/>
-          </xs:sequence>
-        </xs:complexType>
-      </xs:element>
-    </xs:sequence>
-    <xs:attribute name="ID" type="xs:string"/>
-    <xs:attribute name="project" type="xs:string"/>
-    <xs:attribute name="label" type="xs:string"/>
-  </xs:complexType>
-  <xs:complexType name="experimentData">
-    <xs:sequence>
-      <xs:element name="date" type="xs:date" minOccurs="0"/>
-      <xs:element name="time" type="xs:time" minOccurs="0"/>
-      <xs:element name="resources" minOccurs="0">
-        <xs:complexType>
-          <xs:sequence>
-            <xs:element name="resource" type="xnat:abstractResource" minOccurs="0" maxOccurs="unbounded"/>
-          </xs:sequence>
-        </xs:complexType>
-      </xs:element>
-    </xs:sequence>
-    <xs:attribute name="ID" type="xs:string"/>
-    <xs:attribute name="project" type="xs:string"/>
-    <xs:attribute name="label" type="xs:string"/>
-  </xs:complexType>
-  <xs:complexType name="subjectAssessorData">
-    <xs:complexContent>
-      <xs:extension base="xnat:experimentData">
-        <xs:sequence>
-          <xs:element name="subject_ID" type="xs:string" minOccurs="0"/>
-        </xs:sequence>
-      </xs:extension>
-    </xs:complexContent>
-  </xs:complexType>
-  <xs:complexType name="imageSessionData">
-    <xs:complexContent>
-      <xs:extension base="xnat:subjectAssessorData">
-        <xs:sequence>
-          <xs:element name="scans" minOccurs="0">
-            <xs:complexType>
-              <xs:sequence>
-                <xs:element name="scan" type="xnat:imageScanData" minOccurs="0" maxOccurs="unbounded"/>
-              </xs:sequence>
-            </xs:complexType>
-          </xs:element>
-        </xs:sequence>
-        <xs:attribute name="modality" type="xs:string"/>
-        <xs:attribute name="UID" type="xs:string"/>
-      </xs:extension>
-    </xs:complexContent>
-  </xs:complexType>
-  <xs:complexType name="imageScanData">
-    <xs:sequence>
-      <xs:element name="image_session_ID" type="xs:string" minOccurs="0"/>
-      <xs:element name="note" type="xs:string" minOccurs="0"/>
-      <xs:element name="quality" type="xs:string" minOccurs="0"/>
-      <xs:element name="series_description" type="xs:string" minOccurs="0"/>
-      <xs:element name="modality" type="xs:string" minOccurs="0"/>
-      <xs:element name="frames" type="xs:integer" minOccurs="0"/>
-      <xs:element name="file" type="xnat:abstractResource" minOccurs="0" maxOccurs="unbounded"/>
-    </xs:sequence>
-    <xs:attribute name="ID" type="xs:string"/>
-    <xs:attribute name="type" type="xs:string"/>
-    <xs:attribute name="UID" type="xs:string"/>
-  </xs:complexType>
-  <xs:complexType name="abstractResource">
-    <xs:attribute name="label" type="xs:string"/>
-    <xs:attribute name="file_count" type="xs:integer"/>
-    <xs:attribute name="file_size" type="xs:long"/>
-  </xs:complexType>
-{extensions}
+{types}
 </xs:schema>
 """
 _ROOT = '  <xs:element name="{name}" type="{type}"/>'
-_EXTENSION = """  <xs:complexType name="{name}">
-    <xs:complexContent>
-      <xs:extension base="{base}">{attributes}</xs:extension>
-    </xs:complexContent>
-  </xs:complexType>"""
-_ATTRIBUTE = '<xs:attribute name="{}" type="xs:string"/>'
 _STEM = re.compile(r"[a-z]+")
 _WORDS = frozenset({"other", "seg", "project", "subject", "resource"})
 _FIELDS = ("ID", "SESSION_ID", "PROJECT", "LABEL", "SUBJECT_ID", "SUBJECT_LABEL", "DATE", "INSERT_DATE", "INSERT_USER")
@@ -158,13 +56,17 @@ def schema_document() -> str:
     """Return the XSD: each session and scan type that an import can make, and what they are made of."""
     roots = ["xnat:projectData", "xnat:subjectData", *SESSION_KINDS, *SCAN_KINDS, "xnat:resourceCatalog"]
     extensions = [
-        _extension("xnat:resource", "xnat:abstractResource", ("URI", "format", "content")),
-        _extension("xnat:resourceCatalog", "xnat:resource"),
-        *(_extension(name, "xnat:imageSessionData") for name in SESSION_KINDS),
-        *(_extension(name, "xnat:imageScanData") for name in SCAN_KINDS),
+        complex_type("resource", "", attributes("URI", "format", "content"), "xnat:abstractResource"),
+        complex_type("resourceCatalog", "", base="xnat:resource"),
+        *(complex_type(_local(name), "", base="xnat:imageSessionData") for name in SESSION_KINDS),
+        *(complex_type(_local(name), "", base="xnat:imageScanData") for name in SCAN_KINDS),
     ]
     named = (_ROOT.format(name=element_name(name), type=name) for name in roots)
-    return _FIXED.format(namespace=XNAT_NAMESPACE, roots="\n".join(named), extensions="\n".join(extensions))
+    return _FRAME.format(namespace=XNAT_NAMESPACE, roots="\n".join(named), types="\n".join((*TYPES, *extensions)))
+
+
+def _local(name: str) -> str:
+    return name.partition(":")[2]
 
 
 def searchable(counts: Iterable[tuple[str, int]]) -> Table:
@@ -186,8 +88,3 @@ def _searchable(xsi_type: str, count: int) -> dict[str, object]:
     name = element_name(xsi_type).replace("Session", " Session")
     numbers = {"SECURED": "true", "COUNT": count}
     return {"ELEMENT_NAME": xsi_type, "SINGULAR": name, "PLURAL": f"{name}s", **numbers}
-
-
-def _extension(name: str, base: str, attributes: Sequence[str] = ()) -> str:
-    local = name.partition(":")[2]
-    return _EXTENSION.format(name=local, base=base, attributes="".join(map(_ATTRIBUTE.format, attributes)))

@@ -253,3 +253,83 @@ def test_raw_verbs_of_pyxnat(imported: Server, name: str) -> None:
         assert len(archive.namelist()) == 6
     assert central.get("/data/projects/OTHER/experiments").status_code == 404
     assert central.put("/data/projects/NEW").status_code == 403
+
+
+def test_xnatpy_finds_what_scripts_ask_for(imported: Server) -> None:
+    with connected(imported) as session:
+        project = session.projects["PLAIN"]
+        subject, experiment = project.subjects["S1"], project.experiments["MR1"]
+        for thing in (project, subject, experiment):
+            assert dict(thing.fields) == {}
+        for thing in (subject, experiment):
+            assert dict(thing.custom_variables) == {}
+        assert (project.description, project.keywords, project.pi.firstname) == (None, None, None)
+        assert (subject.demographics.gender, subject.demographics.yob, subject.demographics.age) == (None, None, None)
+        assert (experiment.note, experiment.acquisition_site, experiment.scanner) == (None, None, None)
+        assert (list(experiment.assessors), list(experiment.reconstructions)) == ([], [])
+        scan = experiment.scans["1"]
+        assert (scan.quality, scan.note, scan.condition, dict(scan.fields)) == ("usable", None, None, {})
+        assert float(session.xnat_uptime["seconds"]) >= 0
+        assert dict(session.plugins) == {}
+
+
+@pytest.mark.parametrize("options", WAYS)
+def test_xnatpy_judges_scans_and_writes_notes(imported: Server, options: dict[str, bool]) -> None:
+    import xnat
+
+    with connected(imported, **options) as session:
+        experiment = session.projects["PLAIN"].experiments["MR1"]
+        scan = experiment.scans["2"]
+        scan.quality, scan.note, experiment.note = "unusable", "moved & blurred", "seen by <two>"
+        with connected(imported) as other:
+            seen = other.projects["PLAIN"].experiments["MR1"]
+            assert (seen.scans["2"].quality, seen.scans["2"].note) == ("unusable", "moved & blurred")
+            assert (seen.note, seen.scans["1"].quality) == ("seen by <two>", "usable")
+        columns = ("ID", "quality", "note")
+        assert [tuple(row) for row in experiment.scans.tabulate(columns=columns)][1] == (
+            "2",
+            "unusable",
+            "moved & blurred",
+        )
+        with pytest.raises(xnat.exceptions.XNATResponseError) as caught:
+            scan.quality = "fine"
+        assert "usable, questionable or unusable" in caught.value.text
+        with pytest.raises(xnat.exceptions.XNATResponseError) as caught:
+            experiment.fields["visit"] = "2"
+        assert "What can be set: note" in caught.value.text
+        del scan.quality, scan.note, experiment.note
+        assert (scan.quality, scan.note, experiment.note) == ("usable", None, None)
+
+
+def test_xnatpy_dumps_headers(imported: Server) -> None:
+    with connected(imported) as session:
+        scan = session.projects["PLAIN"].experiments["MR1"].scans["2"]
+        dataset = scan.read_dicom()
+        whole = {row["tag1"]: row["value"] for row in scan.dicom_dump()}
+        assert whole["(0008,103E)"] == "T2 tra"
+        assert whole["(0020,000D)"] == dataset.StudyInstanceUID
+        rows = scan.dicom_dump(fields=["SeriesDescription", "00080060"])
+        assert [(row["desc"], row["vr"], row["value"]) for row in rows] == [
+            ("Modality", "CS", "MR"),
+            ("Series Description", "LO", "T2 tra"),
+        ]
+        assert [row["value"] for row in scan.dicom_dump(fields="Modality")] == ["MR"]
+
+
+def test_pyxnat_judges_scans_and_writes_notes(imported: Server) -> None:
+    from pyxnat import Interface
+
+    central = Interface(server=imported.ready["url"], user="ada", password=PASSWORD)
+    experiment = central.select.project("PLAIN").subject("S1").experiment("CT1")
+    scan = experiment.scan("7")
+    for quality in ("questionable", "usable"):
+        scan.attrs.set("xnat:ctScanData/quality", quality)
+        assert scan.attrs.get("xnat:ctScanData/quality") == quality
+    scan.attrs.mset({"xnat:ctScanData/quality": "unusable", "xnat:ctScanData/note": "cut off"})
+    assert scan.attrs.mget(["xnat:ctScanData/quality", "xnat:ctScanData/note"]) == ["unusable", "cut off"]
+    experiment.attrs.set("xnat:ctSessionData/note", "seen twice")
+    assert experiment.attrs.get("xnat:ctSessionData/note") == "seen twice"
+    assert experiment.xpath("/xnat:CTSession/xnat:note/text()") == ["seen twice"]
+    answer = central.get("/data/services/dicomdump?src=/archive/projects/PLAIN/experiments/CT1/scans/7&field=Modality")
+    assert answer.json()["ResultSet"]["Result"][0]["value"] == "CT"
+    central.disconnect()

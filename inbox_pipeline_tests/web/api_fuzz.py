@@ -170,6 +170,8 @@ class Stage:
             "archive src": [Place.of(each).uri for each in waiting[1:3]],
             "delete src": [Place.of(each).uri for each in waiting[3:5]],
             "move src": [Place.of(each).uri for each in waiting[5:6]],
+            "dicomdump src": [f"/archive/projects/P1/experiments/MR{study}/scans/1"],
+            "field": ["PatientID", "00080060"],
             "newProject": ["P2"],
             "target_project_id": ["P2"],
             "elsewhere src": [Place.of(each).uri for each in waiting[6:]],

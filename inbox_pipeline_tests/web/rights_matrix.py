@@ -161,6 +161,10 @@ MATRIX: dict[str, Entry] = {
     "POST /data/JSESSION": Entry(LOGIN),
     "DELETE /data/JSESSION": Entry(LOGIN),
     "GET /xapi/siteConfig/buildInfo": Entry(LOGIN),
+    "GET /xapi/siteConfig/uptime": Entry(LOGIN),
+    "GET /xapi/siteConfig/uptime/display": Entry(LOGIN),
+    "GET /xapi/plugins": Entry(LOGIN),
+    "GET /xapi/plugins/": Entry(LOGIN),
     "GET /xapi/schemas": Entry(LOGIN),
     "GET /xapi/schemas/{name}": Entry(LOGIN),
     "GET /data/search/elements": Entry(LOGIN),
@@ -293,8 +297,9 @@ for prefix in ("/data", "/data/archive", "/REST"):
         MATRIX[f"PUT {prefix}{place}/{{subject_id}}"] = Entry(EDITOR)
     for place in _EXPERIMENTS:
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
+        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}"] = asks(EDITOR, params={"note": "seen"})
+        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}/scans/{{scan_id}}"] = asks(EDITOR, params={"quality": "usable"})
         MATRIX |= {f"GET {prefix}{place}/{{experiment_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_EXPERIMENT}
-        MATRIX[f"PUT {prefix}{place}/{{experiment_id}}"] = Entry(EDITOR)
         moved = f"PUT {prefix}{place}/{{experiment_id}}/projects/{{target_project_id}}"
         MATRIX[moved] = asks(EDITOR, params={"primary": "true"})
 
@@ -323,6 +328,7 @@ for prefix in ("/data", "/REST"):
         f"POST {prefix}{_AT}": asks(PREARCHIVE, 404, params={"action": "build"}),
         f"PUT {prefix}{_AT}": asks(PREARCHIVE, 404, params={"newProject": PROJECT}),
         f"DELETE {prefix}{_AT}": asks(PREARCHIVE, 404),
+        f"GET {prefix}/services/dicomdump": asks(SEEN, params={"src": f"/archive/experiments/{SESSION}/scans/1"}),
         f"POST {prefix}/services/archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/validate-archive": asks(PREARCHIVE, 404, params=_ABSENT),
         f"POST {prefix}/services/prearchive/delete": asks(PREARCHIVE, 404, params=_ABSENT),

@@ -247,7 +247,8 @@ def test_what_clients_ask_when_they_connect(ada: Any) -> None:
     assert ada("GET", "/data/version").status_code == 404
     assert ada("GET", "/xapi/siteConfig/buildInfo?format=json").json()["version"] == "1.9.1"
     assert ada("GET", "/xapi/schemas?format=json").json() == ["xnat"]
-    assert ada("GET", "/data/search/elements?format=json").json()["ResultSet"]["Result"] == []
+    types = ada("GET", "/data/search/elements?format=json").json()["ResultSet"]["Result"]
+    assert {each["ELEMENT_NAME"]: each["COUNT"] for each in types} == {"xnat:projectData": "1", "xnat:subjectData": "0"}
 
 
 @pytest.fixture

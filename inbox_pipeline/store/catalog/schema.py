@@ -4,9 +4,10 @@ Belongs here: tables, columns, constraints and the column types shared by SQLite
 queries (the other modules of this package) and migrations (`migrations/`).
 
 Only these kinds of column may hold a value that came from a patient's file or from the person who asked: source paths,
-request parameters, labels (subject, session, scan), and of files as archived, after anonymization, what an archive is
-browsed by: UIDs, date and time of the study, series descriptions. Every other identifier from a source file is stored
-as a keyed digest (`*_key`), so that the catalog alone tells nobody who a patient is.
+request parameters, labels (subject, session, scan), notes that people write, and of files as archived, after
+anonymization, what an archive is browsed by: UIDs, date and time of the study, series descriptions. Every other
+identifier from a source file is stored as a keyed digest (`*_key`), so that the catalog alone tells nobody who a
+patient is.
 """
 
 from __future__ import annotations
@@ -373,6 +374,7 @@ sessions = sa.Table(
     sa.Column("time", sa.Time),
     sa.Column("moving_to", sa.String(64)),
     sa.Column("labelled_as", sa.JSON(none_as_null=True)),
+    sa.Column("note", sa.Text),
     sa.Index(
         "uq_sessions_archived_label",
         "project_id",
@@ -388,7 +390,7 @@ sessions = sa.Table(
 is what was found when the session was last read again, at `read_at`; `date` and `time` are the study's as archived,
 null where it has none or the session is older than these columns. `moving_to` is the project to which a prearchive
 session is on its way, `labelled_as` the project, subject and session that its scripts were run with, if others than
-its own."""
+its own; `note` is what people have written about it."""
 
 scans = sa.Table(
     "scans",
@@ -404,9 +406,12 @@ scans = sa.Table(
     sa.Column("series_description", sa.String(255)),
     sa.Column("type", sa.String(255)),
     sa.Column("frames", sa.BigInteger),
+    sa.Column("quality", sa.String(16)),
+    sa.Column("note", sa.Text),
     sa.UniqueConstraint("session_id", "label"),
 )
-"""Scans; description, XNAT's `type` and number of frames are null for those that are older than these columns."""
+"""Scans; description, XNAT's `type` and number of frames are null for those that are older than these columns.
+`quality` is what people have judged, null while nobody has; `note` what they have written."""
 
 instances = sa.Table(
     "instances",

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.sql import ColumnElement, Select
 
+from inbox_pipeline.intake.remarks import USABLE
 from inbox_pipeline.store.catalog.conditions import Condition, holds, like
 from inbox_pipeline.store.catalog.schema import instances, memberships, projects, scans, sessions, subjects, users
 from inbox_pipeline.store.texts import can_hold
@@ -70,6 +71,7 @@ SESSION_FIELDS: Fields = {
     "study_uid": sessions.c.study_uid,
     "date": sessions.c.date,
     "time": sessions.c.time,
+    "note": sessions.c.note,
     "username": sessions.c.username,
     "created_at": sessions.c.created_at,
 }
@@ -81,6 +83,8 @@ SCAN_FIELDS: Fields = {
     "modality": scans.c.modality,
     "series_uid": scans.c.series_uid,
     "frames": scans.c.frames,
+    "quality": sa.func.coalesce(scans.c.quality, USABLE),
+    "note": scans.c.note,
 }
 FILE_FIELDS: Fields = {"path": instances.c.path, "bytes": instances.c.bytes, "md5": instances.c.md5}
 
