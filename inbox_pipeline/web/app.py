@@ -21,6 +21,7 @@ from inbox_pipeline.web import (
     xnat_archive,
     xnat_archiving,
     xnat_config,
+    xnat_delete,
     xnat_files,
     xnat_import,
     xnat_manage,
@@ -54,6 +55,8 @@ ROUTERS = (
     xnat_manage.router,
     xnat_archive.router,
     xnat_search.router,
+    xnat_delete.router,
+    xnat_delete.own,
     xnat_files.router,
 )
 """In the order in which they are tried: the archive's many routes last."""
