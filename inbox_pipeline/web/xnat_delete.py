@@ -16,26 +16,30 @@ from starlette.responses import Response
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import deletion
 from inbox_pipeline.web.answers import json_answer, text
-from inbox_pipeline.web.api import PROBLEM_ANSWER
+from inbox_pipeline.web.description import OWN, PLAIN, query, refuses
 from inbox_pipeline.web.identity import Known, Served
 from inbox_pipeline.web.rights import Owned
+from inbox_pipeline.web.shapes import Deleted, DeletedList
 from inbox_pipeline.web.xnat_archive import EXPERIMENTS_AT, PREFIXES, SUBJECTS_AT
 from inbox_pipeline.web.xnat_places import Scan, Session, Subject
 
 _projects, _subjects, _experiments = APIRouter(), APIRouter(), APIRouter()
-own = APIRouter(prefix="/api/v1", responses=PROBLEM_ANSWER)
+own = APIRouter(prefix=f"{OWN}projects/{{project_id}}/deleted")
+REMOVE_FILES = query("removeFiles")
 
 Key = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
-@_projects.delete("/projects/{project_id}")
+@_projects.delete("/projects/{project_id}", responses=PLAIN, openapi_extra=REMOVE_FILES)
+@refuses(409)
 def delete_project(project: Owned, account: Known, site: Served) -> Response:
     """Delete a project that holds nothing."""
     deletion.delete_project(site, account, project)
     return text("")
 
 
-@_subjects.delete("/{subject_id}")
+@_subjects.delete("/{subject_id}", responses=PLAIN, openapi_extra=REMOVE_FILES)
+@refuses(403, 409)
 def delete_subject(account: Known, site: Served, subject: Subject) -> Response:
     """Delete a subject with its sessions."""
     if subject is None:
@@ -44,33 +48,36 @@ def delete_subject(account: Known, site: Served, subject: Subject) -> Response:
     return text("")
 
 
-@_experiments.delete("/{experiment_id}")
+@_experiments.delete("/{experiment_id}", responses=PLAIN, openapi_extra=REMOVE_FILES)
+@refuses(403, 409)
 def delete_session(account: Known, site: Served, session: Session) -> Response:
     """Delete a session."""
     deletion.delete_session(site, account, session)
     return text("")
 
 
-@_experiments.delete("/{experiment_id}/scans/{scan_id}")
+@_experiments.delete("/{experiment_id}/scans/{scan_id}", responses=PLAIN, openapi_extra=REMOVE_FILES)
+@refuses(403, 409)
 def delete_scan(account: Known, site: Served, session: Session, scan: Scan) -> Response:
     """Delete a scan of a session that has others."""
     deletion.delete_scan(site, account, session, scan)
     return text("")
 
 
-@own.get("/projects/{project_id}/deleted", response_model=None)
+@own.get("", response_model=None, responses={200: {"model": DeletedList}})
 def list_deleted(project: Owned, site: Served) -> Response:
     """List what was deleted from a project's archive and can be restored, latest first; for its owners."""
     return json_answer({"deleted": deletion.list_deleted(site, project)})
 
 
-@own.post("/projects/{project_id}/deleted/{deleted_id}/restore", response_model=None)
+@own.post("/{deleted_id}/restore", response_model=None, responses={200: {"model": Deleted}})
+@refuses(409)
 def restore(project: Owned, deleted_id: Key, account: Known, site: Served) -> Response:
     """Bring a deleted session or scan back as it was."""
     return json_answer(deletion.restore(site, account, project, deleted_id))
 
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 for prefix in PREFIXES:
     router.include_router(_projects, prefix=prefix)
     for place in SUBJECTS_AT:

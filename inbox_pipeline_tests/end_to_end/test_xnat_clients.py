@@ -300,9 +300,7 @@ def import_three(server: Server, project: str) -> None:
     """Make a project of which ada is owner and bob a member; import three studies of two scans as E1 to E3 of S."""
     import xnat
 
-    server.command(
-        "project", "create", project, "--owner", "ada", "--policy", "basic" if project == "LOST" else "none"
-    )
+    server.command("project", "create", project, "--owner", "ada", "--policy", "basic" if project == "LOST" else "none")
     server.command("project", "member", project, "bob", "--role", "member")
     for study in (1, 2, 3):
         for series in (1, 2):
