@@ -288,7 +288,7 @@ def restoring(stage: Stage) -> Iterator[None]:
     done = threading.Event()
 
     def work() -> None:
-        while not done.wait(0.05):
+        while not done.wait(0.01):
             stage.restore()
 
     thread = threading.Thread(target=work)
