@@ -115,6 +115,15 @@ class Client:
         """Withdraw a request's sessions to the trash, or bring them back, and return what is to know about it."""
         return self._json("POST", f"/api/v1/requests/{request_id}/{'restore' if restore else 'undo'}")
 
+    def deleted(self, project: str) -> list[dict[str, Any]]:
+        """Return what was deleted from a project's archive and can be restored."""
+        rows: list[dict[str, Any]] = self._json("GET", f"{_project_address(project)}/deleted")["deleted"]
+        return rows
+
+    def restore_deleted(self, project: str, deleted_id: int) -> dict[str, Any]:
+        """Bring back what was deleted from a project's archive, and return what it was."""
+        return self._json("POST", f"{_project_address(project)}/deleted/{deleted_id}/restore")
+
     def plan(self, order: Mapping[str, str | bool]) -> dict[str, Any]:
         """Return what an import would do."""
         return self._json("POST", "/api/v1/plan", content=_ascii(order), headers=JSON, timeout=PLAN_TIMEOUT)
@@ -227,6 +236,10 @@ def _raise_refusal(response: httpx.Response, server: Server) -> None:
 
 def _naming_hint(server: Server) -> str:
     return f"Check that {server.named_by} names the right server."
+
+
+def _project_address(project: str) -> str:
+    return f"/api/v1/projects/{quote(project, safe='')}"
 
 
 def _script_address(project: str | None) -> str:

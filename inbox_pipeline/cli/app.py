@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cancel": ("imports:cancel", "Cancel an import request."),
     "retry": ("imports:retry", "Import again what an ended request did not archive."),
     "undo": ("imports:undo", "Withdraw an ended request's sessions to the trash, or restore them."),
+    "trash": ("trash:trash", "List what was deleted from the archive, and restore it."),
     "verify": ("files:verify", "Re-read the archive and compare it with the catalog, both ways."),
     "anonymize": ("files:anonymize", "Anonymize a folder or an archive file without a server."),
     "script": ("scripts:script", "Check, try, convert and copy anonymization scripts."),

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from inbox_pipeline.errors import Rejected, Throttled
 
+FROM_ARCHIVE = "deleted_from_archive"
+"""Why a session, its files and a request are no longer what they were: somebody has deleted them in the archive."""
+
 DISPOSITIONS = (
     "archived",
     "prearchived",
@@ -272,6 +275,11 @@ REFUSALS = [
         ),
         ("not_found", "There is nothing at this address.", "Check the address."),
         ("project_not_found", "There is no such project.", "Check the project's ID."),
+        (
+            "deleted_not_found",
+            "Nothing of that number has been deleted in this project and is still in the trash.",
+            "List what has been with `inbox-pipeline trash list`.",
+        ),
         ("user_not_found", "There is no such user.", "Check the name."),
         ("script_not_found", "There is no such script.", "Check the version, or store a script first."),
     ),
@@ -319,18 +327,39 @@ REFUSALS = [
             "Another request has added files to one of its sessions, or found them there already.",
             "Leave it as it is: files of that request would go with it.",
         ),
-        ("session_busy", "Another request is working on one of its sessions.", "Try again when it has ended."),
-        ("session_missing", "The folder of one of its sessions is not there.", "Run `inbox-pipeline verify`."),
+        (
+            "session_busy",
+            "A request that has not ended works on the session, or has made it.",
+            "Try again when it has ended, or cancel it; /xapi/dicom/list/active has it.",
+        ),
+        ("session_missing", "The session's files are not what the catalog says.", "Run `inbox-pipeline verify`."),
         ("not_withdrawn", "The request's sessions were not withdrawn by an undo.", "There is nothing to restore."),
         (
             "restore_too_late",
-            "The request's sessions have been deleted from the trash.",
-            "Retention is over; file a new request for their sources.",
+            "It has been deleted from the trash.",
+            "Retention is over; file a new request for the sources.",
         ),
         (
             "place_taken",
-            "Another session has the label of one of its sessions by now.",
-            "Undo the request that made that one first.",
+            "By now another session has that label, or another scan that number or one of the files.",
+            "Delete that one first, or undo the request that made it.",
+        ),
+        (
+            "request_deleted",
+            "The request's sessions were deleted from the archive.",
+            "Restore them with `inbox-pipeline trash restore`, or file a new request.",
+        ),
+        ("last_scan", "The session has no other scan.", "Delete the session."),
+        ("session_deleted", "The session that it was taken from was deleted.", "Restore that session first."),
+        (
+            "session_relabelled",
+            "The session that it was taken from has another label, subject or project since.",
+            "Give the session its former ones, restore, and relabel it again.",
+        ),
+        (
+            "project_not_empty",
+            "The project has sessions in its archive or prearchive, or requests that have not ended.",
+            "Delete its sessions and cancel its requests first.",
         ),
         ("nothing_to_retry", "Every file of the request has reached its destination.", "There is nothing to do."),
         (
@@ -420,6 +449,11 @@ REQUEST_ENDINGS = _rows(
         "withdrawn",
         "Its sessions were withdrawn by an undo.",
         "Restore them with `inbox-pipeline undo ID --restore` while the trash has them.",
+    ),
+    (
+        FROM_ARCHIVE,
+        "Its sessions were deleted from the archive.",
+        "Restore them with `inbox-pipeline trash restore` while the trash has them.",
     ),
     (
         "worker_died",
@@ -645,6 +679,11 @@ LEDGER = [
             "Restore it with `inbox-pipeline undo ID --restore`, or import it again.",
         ),
         ("deleted_in_review", "Its prearchive session was deleted by a reviewer.", "Import it again if needed."),
+        (
+            FROM_ARCHIVE,
+            "Its session or scan was deleted from the archive.",
+            "Restore it with `inbox-pipeline trash restore`, or import it again.",
+        ),
     ),
     *_rows(
         "held",

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from inbox_pipeline.intake.reasons import LITTER, ending
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE, LITTER, ending
 
 REACHED = frozenset({"ARCHIVED", "READY"})
 LOST = frozenset({"rejected", "held", "failed"})
 """Dispositions of files that should have arrived and did not."""
 
-CALLED_OFF = frozenset({"cancelled", "withdrawn"})
-"""Ends that somebody asked for."""
+CALLED_OFF = {"cancelled": "Cancelled", "withdrawn": "Withdrawn", FROM_ARCHIVE: "Deleted"}
+"""Ends that somebody asked for, with the word that begins their sentence."""
 
 REASON_WORDS = {
     "ready_for_review": "waiting for review",
@@ -56,6 +56,7 @@ REASON_WORDS = {
     "archive_over_limits": "beyond what is unpacked of an archive file",
     "withdrawn": "withdrawn by an undo",
     "deleted_in_review": "deleted in review",
+    FROM_ARCHIVE: "deleted from the archive",
     "script_error": "held by a script error",
     "routing_failed": "held because a routing expression takes too long on them",
     "label_identifies": "held because their label identifies the patient",
@@ -131,7 +132,7 @@ def _stopped(stop: tuple[str, Mapping[str, object]], counts: Mapping[tuple[str, 
     code, fields = stop
     reason = ending(code)
     if code in CALLED_OFF:
-        return Verdict("Failed", "cancelled", code, f"{code.capitalize()}: {reason.sentence} {summary}")
+        return Verdict("Failed", "cancelled", code, f"{CALLED_OFF[code]}: {reason.sentence} {summary}")
     hint = reason.hint
     tail = f" {summary}" if counts else ""
     return Verdict("Failed", "failed", code, f"Failed: {reason.sentence.format(**fields)} {hint}{tail}")

@@ -79,7 +79,7 @@ def _insert_session(
             "path": intent.target,
             "study_uid": rows[0]["study_uid"],
             **_moment(rows),
-            **_kinds(Counter(row["modality"] for row in rows)),
+            **kinds_of(Counter(row["modality"] for row in rows)),
             "policy": request["policy"] or "none",
             "options": request["options"] or "",
             "scripts": plan["scripts"] or [],
@@ -116,7 +116,7 @@ def _merge_session(
         changes["policy"] = "none"
     if session["date"] is None:
         changes |= _moment(rows)
-    merges.update_session(connection, session_id, **changes, **_kinds(kinds))
+    merges.update_session(connection, session_id, **changes, **kinds_of(kinds))
     detail = {"request": request["id"], "session": plan["number"], "files": len(rows)}
     site_store.record(connection, request["username"], "session.merge", session["accession"], **detail)
     return session_id
@@ -156,7 +156,7 @@ def _relabel_session(
     return session_id
 
 
-def _kinds(files: Counter[str]) -> dict[str, str]:
+def kinds_of(files: Counter[str]) -> dict[str, str]:
     """Return the columns that say what a session is, from the number of files of each modality."""
     return {"modality": files.most_common(1)[0][0], "xsi_type": session_type(set(files))}
 

@@ -1,7 +1,7 @@
 """How a request ends: counts and sessions to a verdict, written once.
 
-Belongs here: ending a request well, ending it early, and giving an attempt back. Does not belong here: the verdict's
-words (`intake/verdict.py`).
+Belongs here: ending a request well, ending it early, giving an attempt back, and what an ended one says once sessions
+of it are gone. Does not belong here: the verdict's words (`intake/verdict.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.prearchive import ARCHIVING, QUEUED_ARCHIVING, READY, state_after
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE
 from inbox_pipeline.intake.verdict import SessionEnd, Verdict, judge
 from inbox_pipeline.services.guards import CODES
 from inbox_pipeline.services.site import Site
-from inbox_pipeline.store.catalog import commits, digests, leases, ledger, prearchive, requests
+from inbox_pipeline.store.catalog import commits, digests, leases, ledger, prearchive, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
 from inbox_pipeline.store.catalog.engine import now_seconds
 
@@ -30,6 +31,10 @@ LONGEST_PAUSE_SECONDS = 300.0
 TURN = "lock_busy"
 UNCOUNTED = CODES | {TURN}
 """An attempt that only had to wait, for another request or for what it needs, counts for nothing."""
+
+ENDED = ("status", "outcome", "reason", "verdict", "resolution")
+JUDGED = ("complete", "partial", "nothing_importable", "sessions_waiting")
+"""The reasons of requests that came to their end, not to another one."""
 
 CLOSED_BY = {"cancelled": "cancelled"}
 
@@ -64,20 +69,10 @@ def end_request(
         ledger.close_pending(connection, request_id, CLOSED_BY.get(stop[0], "request_failed"))
         if row is not None and row["prearchive_session_id"]:
             _return_session(connection, row["prearchive_session_id"], stop[0])
-    planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
-    made = [s for s in planned if s["session_id"] is not None]
-    ended = [s for s in planned if s["session_id"] is not None or s["state"] == "ERROR"]
-    ends = [SessionEnd(s["number"], s["state"], s["reason"], s["accession"]) for s in ended]
-    verdict = judge(ledger.counts(connection, request_id), ends, stop)
-    uris = [uri for uri in map(session_uri, made) if uri]
+    verdict = judge_anew(connection, request_id, stop)
     requests.update(
         connection,
         request_id,
-        status=verdict.status,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        verdict=verdict.sentence,
-        resolution=" ".join([verdict.sentence, *uris]),
         phase="done",
         cleanup_state=cleanup,
         finished_at=requests.utc_now(),
@@ -88,6 +83,66 @@ def end_request(
     digests.forget_unused(connection, request_id)
     site_store.record(
         connection, "system", "request.end", str(request_id), outcome=verdict.outcome, reason=verdict.reason
+    )
+    return verdict
+
+
+def retell(connection: Connection, request_id: int) -> None:
+    """Let an ended request say what is left of what it has made, after that was deleted, undone or restored.
+
+    One that ended by itself is judged anew. One that was stopped says only that something is gone, and gets the verdict
+    back that it had, once all is there again. One that runs will be judged at its end.
+    """
+    row = requests.get(connection, request_id)
+    if row is None or row["status"] not in requests.FINAL:
+        return
+    if row["reason"] == withdrawals.REASON:
+        judge_anew(connection, request_id, (withdrawals.REASON, {}))
+    elif row["before_undo"] is None and row["reason"] in (*JUDGED, FROM_ARCHIVE):
+        judge_anew(connection, request_id, None)
+    elif any(reason == FROM_ARCHIVE for _, reason in ledger.counts(connection, request_id)):
+        keep_verdict(connection, row)
+        judge_anew(connection, request_id, (FROM_ARCHIVE, {}))
+    elif row["before_undo"]:
+        give_verdict_back(connection, row)
+
+
+def keep_verdict(connection: Connection, row: RowMapping) -> None:
+    """Keep how a request ended, unless that was done already."""
+    if row["before_undo"] is None:
+        requests.update(connection, row["id"], before_undo={name: row[name] for name in ENDED})
+
+
+def give_verdict_back(connection: Connection, row: RowMapping) -> None:
+    """Let a request say again how it ended."""
+    requests.update(connection, row["id"], before_undo=None, **row["before_undo"])
+
+
+def judge_anew(connection: Connection, request_id: int, stop: tuple[str, dict[str, Any]] | None) -> Verdict:
+    """Give a request its verdict and return it; one of whose sessions none is left was stopped by that.
+
+    Args:
+        connection: a writing transaction.
+        request_id: the request.
+        stop: as for `end_request`.
+    """
+    planned = [s for s in requests.planned_sessions(connection, request_id) if s["state"] != "EMPTY"]
+    made = [s for s in planned if s["session_id"] is not None]
+    deleted = [s for s in made if s["session_state"] in withdrawals.GONE and s["state"] == "ARCHIVED"]
+    ended = [s for s in planned if (s["session_id"] is not None or s["state"] == "ERROR") and s not in deleted]
+    ends = [SessionEnd(s["number"], s["state"], s["reason"], s["accession"]) for s in ended]
+    if deleted and not ends and stop is None:
+        stop = (FROM_ARCHIVE, {})
+    verdict = judge(ledger.counts(connection, request_id), ends, stop)
+    uris = [uri for uri in map(session_uri, made) if uri]
+    requests.update(
+        connection,
+        request_id,
+        status=verdict.status,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        verdict=verdict.sentence,
+        resolution=" ".join([verdict.sentence, *uris]),
     )
     return verdict
 

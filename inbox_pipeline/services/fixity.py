@@ -103,4 +103,6 @@ def _kept(difference: Difference) -> dict[str, str]:
 
 
 def _name(session: RowMapping) -> str:
+    if session["part_of"]:
+        return f"deleted scan {session['id']}"
     return str(session["accession"] or f"prearchive session {session['id']}")

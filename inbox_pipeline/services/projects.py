@@ -43,7 +43,8 @@ def create_project(
     """Create a project and its folder `<inbox>/<ID>`, and return what `show_project` returns.
 
     Policy, unless it is given, and strictness start as the site's. With `if_missing`, a project of exactly this ID is
-    left as it is.
+    left as it is. One that was deleted begins anew, but what of it is in the trash can be restored, and subjects keep
+    their accession ids.
 
     Raises:
         Rejected: `name_illegal`, `label_taken_by_user` (IDs are unique without case), `user_not_found` or
@@ -57,6 +58,8 @@ def create_project(
     with site.catalog.write() as connection:
         found = store.get_project(connection, project_id)
         if found is None:
+            if store.was_deleted(connection, project_id) not in (None, project_id):
+                raise refusal("label_taken_by_user", name=project_id)
             _insert(connection, actor, project_id, title, owner, chosen)
         elif not if_missing or found["id"] != project_id:
             raise refusal("label_taken_by_user", name=project_id)

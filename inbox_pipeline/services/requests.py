@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, RowMapping
 
-from inbox_pipeline.intake.reasons import refusal
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE, refusal
 from inbox_pipeline.intake.requests import (
     ImportParameters,
     read_parameters,
@@ -155,7 +155,8 @@ def retry(site: Site, account: Account, request_id: int) -> None:
     """Queue another attempt for the files that a finished request did not archive.
 
     Raises:
-        Rejected: `request_not_found`, `request_active`, `nothing_to_retry`, `archive_again` or `request_withdrawn`.
+        Rejected: `request_not_found`, `request_active`, `nothing_to_retry`, `archive_again`, `request_withdrawn` or
+            `request_deleted`.
     """
     with site.catalog.write() as connection:
         row = _visible(connection, request_id, account)
@@ -167,6 +168,8 @@ def retry(site: Site, account: Account, request_id: int) -> None:
             raise refusal("archive_again")
         if row["reason"] == withdrawals.REASON:
             raise refusal("request_withdrawn")
+        if row["reason"] == FROM_ARCHIVE:
+            raise refusal("request_deleted")
         reopen(connection, row)
         again = {"status": "Queued", "phase": "queued", "attempt": row["attempt"] + 1, "dagster_run_id": None}
         requests.update(connection, request_id, **again, queued_at=now_seconds(connection))
@@ -448,7 +451,7 @@ def _ledger_row(request: RowMapping, row: RowMapping) -> dict[str, Any]:
         "detail": row["detail"],
         "bytes": row["bytes"],
         "source_sha256": row["source_sha256"],
-        "archived_path": None if row["reason"] == withdrawals.REASON else row["archived_path"],
+        "archived_path": None if row["reason"] in (withdrawals.REASON, FROM_ARCHIVE) else row["archived_path"],
         "archived_sha256": row["archived_sha256"] if committed else None,
         "project": request["project_id"],
         "session": row["session_label"],

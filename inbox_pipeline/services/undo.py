@@ -20,19 +20,20 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.prearchive import LOCKED
-from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.intake.verdict import judge, plural
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE, refusal
+from inbox_pipeline.intake.verdict import plural
+from inbox_pipeline.services import parts
 from inbox_pipeline.services.accounts import Account, is_owner
+from inbox_pipeline.services.ending import give_verdict_back, judge_anew, keep_verdict, retell
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.storage import storing
 from inbox_pipeline.services.trash import KEPT
 from inbox_pipeline.store import archive, trash
-from inbox_pipeline.store.catalog import commits, ledger, requests, withdrawals
+from inbox_pipeline.store.catalog import commits, projects, requests, withdrawals
 from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.catalog.parts import lock_owner
 from inbox_pipeline.store.catalog.schema import DELETED, RESTORING, WITHDRAWING, WITHDRAWN
 from inbox_pipeline.store.filesystem import fsync_directory, remove_tree
-
-ENDED = ("status", "outcome", "reason", "verdict", "resolution")
 
 
 def undo(site: Site, account: Account, request_id: int) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def undo(site: Site, account: Account, request_id: int) -> dict[str, Any]:
         row = _ended(connection, request_id)
         if row["reason"] == withdrawals.REASON:
             raise refusal("request_withdrawn")
-        made = withdrawals.sessions_of(connection, request_id)
+        made = [s for s in withdrawals.sessions_of(connection, request_id) if s["state"] not in withdrawals.GONE]
         _refuse_undo(site, connection, row, made)
         if not all(withdrawals.begin_withdrawal(connection, session, moment) for session in made):
             raise refusal("session_busy")
@@ -67,8 +68,8 @@ def restore(site: Site, account: Account, request_id: int) -> dict[str, Any]:
     """Bring every session of a request back that an undo has withdrawn; returns as `undo`, `kept_until` null.
 
     Raises:
-        Rejected: `request_not_found`, `forbidden`, `not_withdrawn`, `restore_too_late`, `session_missing`,
-            `session_busy` or `place_taken`; nothing was changed.
+        Rejected: `request_not_found`, `forbidden`, `not_withdrawn`, `project_not_found`, `restore_too_late`,
+            `session_missing`, `session_busy` or `place_taken`; nothing was changed.
         Unavailable: `storage_failed`; the restoration goes on by itself.
     """
     _require_owner(site, account, request_id)
@@ -76,14 +77,14 @@ def restore(site: Site, account: Account, request_id: int) -> dict[str, Any]:
         row = requests.get(connection, request_id)
         if row is None or row["reason"] != withdrawals.REASON:
             raise refusal("not_withdrawn")
-        gone = [s for s in withdrawals.sessions_of(connection, request_id) if s["state"] in (WITHDRAWN, DELETED)]
-        _refuse_restore(site, connection, gone)
+        gone = [s for s in _undone(connection, request_id) if s["state"] in (WITHDRAWN, DELETED)]
+        refuse_restore(site, connection, gone)
         if not all(withdrawals.change(connection, session, WITHDRAWN, state=RESTORING) for session in gone):
             raise refusal("session_busy")
         _record(connection, account, "request.restore", request_id, gone, 0)
     finish(site)
     with site.catalog.read() as connection:
-        if any(session["state"] == WITHDRAWN for session in withdrawals.sessions_of(connection, request_id)):
+        if any(session["state"] == WITHDRAWN for session in _undone(connection, request_id)):
             raise refusal("place_taken")
     return _told(site, request_id, None, 0)
 
@@ -99,8 +100,12 @@ def finish(site: Site) -> list[int]:
     with site.catalog.read() as connection:
         found = withdrawals.moving(connection)
     for session in found:
+        going = session["state"] == WITHDRAWING
         with storing():
-            _withdraw(site, session) if session["state"] == WITHDRAWING else _bring_back(site, session)
+            if session["part_of"]:
+                parts.take_out(site, session) if going else parts.put_in(site, session)
+            else:
+                _withdraw(site, session) if going else _bring_back(site, session)
     return sorted({session["request_id"] for session in found})
 
 
@@ -141,16 +146,23 @@ def _refuse_undo(site: Site, connection: Connection, row: RowMapping, made: Sequ
             raise refusal("session_moved")
         if withdrawals.is_shared(connection, session):
             raise refusal("session_changed")
-        _refuse_busy(connection, session, session["path"])
+        refuse_busy(connection, session, session["path"])
         if not (_tree(site, session["state"]) / session["path"]).is_dir():
             raise refusal("session_missing")
 
 
-def _refuse_restore(site: Site, connection: Connection, gone: Sequence[RowMapping]) -> None:
+def refuse_restore(site: Site, connection: Connection, gone: Sequence[RowMapping]) -> None:
+    """Refuse to restore sessions of a project.
+
+    Raises:
+        Rejected: `project_not_found`, `restore_too_late`, `session_missing`, `session_busy` or `place_taken`.
+    """
+    if any(projects.get_project(connection, session["project_id"], lock=True) is None for session in gone):
+        raise refusal("project_not_found")
     if any(session["state"] == DELETED for session in gone):
         raise refusal("restore_too_late")
     for session in gone:
-        _refuse_busy(connection, session, place_of(session))
+        refuse_busy(connection, session, place_of(session))
         archived = session["state_before"] == "ARCHIVED"
         taken = archived and commits.label_exists(connection, session["project_id"], session["label"])
         if not (site.settings.trash_path / session["path"]).is_dir():
@@ -159,30 +171,25 @@ def _refuse_restore(site: Site, connection: Connection, gone: Sequence[RowMappin
             raise refusal("place_taken")
 
 
-def _refuse_busy(connection: Connection, session: RowMapping, target: str) -> None:
-    """Refuse a session whose label a live commit has locked; the lock is only looked at."""
-    request_id, label = session["request_id"], session["label"]
+def refuse_busy(connection: Connection, session: RowMapping, target: str) -> None:
+    """Refuse a session whose label a live commit has locked; the lock is only looked at.
+
+    Raises:
+        Rejected: `session_busy`.
+    """
+    looker, label = lock_owner(session), session["label"]
     if session["state"] in LOCKED:
         raise refusal("session_busy")
-    free = commits.take_lock(connection, session["project_id"], label, request_id)
+    free = commits.take_lock(connection, session["project_id"], label, looker)
     if not free or withdrawals.is_intended(connection, session, target):
         raise refusal("session_busy")
-    commits.release_lock(connection, session["project_id"], label, request_id)
+    commits.release_lock(connection, session["project_id"], label, looker)
 
 
 def _end_withdrawn(connection: Connection, row: RowMapping) -> None:
     """Give the request the verdict of an undo, and keep the one that it had."""
-    verdict = judge(ledger.counts(connection, row["id"]), [], (withdrawals.REASON, {}))
-    requests.update(
-        connection,
-        row["id"],
-        before_undo={name: row[name] for name in ENDED},
-        status=verdict.status,
-        outcome=verdict.outcome,
-        reason=verdict.reason,
-        verdict=verdict.sentence,
-        resolution=verdict.sentence,
-    )
+    keep_verdict(connection, row)
+    judge_anew(connection, row["id"], (withdrawals.REASON, {}))
 
 
 def _withdraw(site: Site, session: RowMapping) -> None:
@@ -191,7 +198,7 @@ def _withdraw(site: Site, session: RowMapping) -> None:
     target = site.settings.trash_path / _name(session)
     if not target.exists():
         with suppress(FileNotFoundError):  # somebody else moves it, or has deleted it: then `verify` misses it there
-            trash.put(source, site.settings.trash_path, _stem(session), session["withdrawn_at"])
+            trash.put(source, site.settings.trash_path, trash.stem(session["id"]), session["withdrawn_at"])
     remove_tree(source)
     fsync_directory(source.parent)
     with site.catalog.write() as connection:
@@ -209,21 +216,31 @@ def _bring_back(site: Site, session: RowMapping) -> None:
         with suppress(FileNotFoundError):  # somebody else moves it, or has deleted it
             trash.take_back(kept, root, target, site.settings.staging_path)
     if not kept.exists() or archive.holds(root / target, archive.manifest_digest(archive.read_manifest(kept))):
-        remove_tree(kept)
+        trash.drop(kept)
         with site.catalog.write() as connection:
             if withdrawals.end_restoration(connection, session, target):
-                _end_restored(connection, session["request_id"])
+                _end_restored(connection, session)
     else:
         with site.catalog.write() as connection:
             withdrawals.change(connection, session, RESTORING, state=WITHDRAWN)
 
 
-def _end_restored(connection: Connection, request_id: int) -> None:
-    """Give the request its former verdict back, once all its sessions are back."""
-    row = requests.get(connection, request_id)
-    states = {session["state"] for session in withdrawals.sessions_of(connection, request_id)}
-    if row is not None and row["before_undo"] and not states & {RESTORING, WITHDRAWN}:
-        requests.update(connection, request_id, before_undo=None, **row["before_undo"])
+def _end_restored(connection: Connection, session: RowMapping) -> None:
+    """Let the requests that made a session say that it is back; an undo is over once all that it took is."""
+    row = requests.get(connection, session["request_id"])
+    if session["reason"] != FROM_ARCHIVE and row is not None and row["before_undo"]:
+        states = {each["state"] for each in _undone(connection, row["id"])}
+        if not states & {RESTORING, WITHDRAWN}:
+            give_verdict_back(connection, row)
+    if session["subject_id"]:
+        commits.set_subject_deleted(connection, session["subject_id"], None)
+    for request_id in withdrawals.requests_of(connection, session):
+        retell(connection, request_id)
+
+
+def _undone(connection: Connection, request_id: int) -> list[RowMapping]:
+    """Return the sessions of a request but those that were deleted from the archive, which no undo has taken."""
+    return [s for s in withdrawals.sessions_of(connection, request_id) if s["reason"] != FROM_ARCHIVE]
 
 
 def _record(
@@ -267,12 +284,8 @@ def _tree(site: Site, state: str) -> Path:
     return site.settings.archive_path if state == "ARCHIVED" else site.settings.prearchive_path
 
 
-def _stem(session: RowMapping) -> str:
-    return f"{trash.UNDONE}{session['id']}"
-
-
 def _name(session: RowMapping) -> str:
-    return trash.entry_name(_stem(session), session["withdrawn_at"])
+    return trash.entry_name(trash.stem(session["id"]), session["withdrawn_at"])
 
 
 def _now() -> dt.datetime:

@@ -54,9 +54,14 @@ def scan_catalog_name(scan_label: str) -> str:
     return f"scan_{scan_label}_catalog.xml"
 
 
+def scan_folder(scan_label: str) -> str:
+    """Return where a scan lies, relative to the session."""
+    return f"SCANS/{scan_label}"
+
+
 def file_path(scan_label: str, name: str) -> str:
     """Return where a scan's file lies, relative to the session."""
-    return f"SCANS/{scan_label}/DICOM/{name}"
+    return f"{scan_folder(scan_label)}/DICOM/{name}"
 
 
 def scan_catalog_path(scan_label: str) -> str:

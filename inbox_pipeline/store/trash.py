@@ -4,8 +4,8 @@ Belongs here: its folder and the names in it. Does not belong here: when somethi
 (`services/trash.py`).
 
 An entry is a folder named after the request and session that replaced it and the moment, `7-1.20260301_101112131`;
-what is in it is the session as it was. A session that an undo has withdrawn is named after its own row, `undo-12.` and
-the moment.
+what is in it is the session as it was. A session that was undone or deleted is named after its own row, `undo-12.` and
+the moment; so is a scan that was deleted, which lies in it as it did in its session.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import datetime as dt
 import errno
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from inbox_pipeline.store.archive import prearchive_timestamp, show_session
@@ -21,6 +22,7 @@ from inbox_pipeline.store.filesystem import fsync_directory, remove_tree, sync_f
 from inbox_pipeline.store.staging import PART
 
 UNDONE = "undo-"
+RESTORED = "restored-"
 _STAMP = "%Y%m%d_%H%M%S%f"
 
 
@@ -59,13 +61,26 @@ def take_back(entry: Path, root: Path, target: str, staging: Path) -> None:
         show_session(copied, root, target)
 
 
+def drop(entry: Path) -> None:
+    """Delete an entry whose contents have been taken back; once that is begun, nothing takes it for an entry."""
+    gone = entry.with_name(f"{RESTORED}{entry.name}")
+    with suppress(FileNotFoundError):  # it was moved, not copied
+        entry.rename(gone)
+    remove_tree(gone)
+
+
 def entry_name(name: str, moment: dt.datetime) -> str:
     """Return the name in the trash of what is put there at a moment."""
     return f"{name}.{prearchive_timestamp(moment)}"
 
 
+def stem(session_id: int) -> str:
+    """Return the name, without its moment, of a session in the trash that was undone or deleted."""
+    return f"{UNDONE}{session_id}"
+
+
 def undone_session(entry: Path) -> int | None:
-    """Return the session that an undo has put into the trash as that entry, or None for another kind of entry."""
+    """Return the session that was undone or deleted and is that entry, or None for another kind of entry."""
     name = entry.name.partition(".")[0]
     number = name.removeprefix(UNDONE)
     return int(number) if name.startswith(UNDONE) and number.isdigit() else None

@@ -22,6 +22,7 @@ from inbox_pipeline.web import (
     xnat_archive,
     xnat_archiving,
     xnat_config,
+    xnat_delete,
     xnat_dicomdump,
     xnat_files,
     xnat_import,
@@ -63,6 +64,8 @@ ROUTERS = (
     xnat_archive.router,
     xnat_search.router,
     xnat_relabel.router,
+    xnat_delete.router,
+    xnat_delete.own,
     xnat_files.router,
 )
 """In the order in which they are tried: the archive's many routes last."""

@@ -96,6 +96,25 @@ class Undone(BaseModel):
     sentence: str
 
 
+class Deleted(BaseModel):
+    """A session, or a scan of one, that was deleted from the archive; `kept_until` is null for the only copy."""
+
+    id: int
+    accession: str
+    session: str
+    scan: str | None
+    files: int
+    deleted_at: datetime
+    only_copies: int
+    kept_until: datetime | None
+
+
+class DeletedList(BaseModel):
+    """What was deleted from a project's archive and can be restored."""
+
+    deleted: list[Deleted]
+
+
 class PlannedSession(BaseModel):
     """A session that an import would make."""
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import pytest
 
 from inbox_pipeline.errors import InboxError
@@ -282,3 +283,21 @@ def test_undo_withdraws_and_restores(run: Run, site: Site, folder: Path) -> None
     told = json.loads(run("undo", "1", "--restore", "--json").stdout)
     assert (told["sentence"], told["only_copies"]) == ("1 session restored.", 0)
     assert "Complete: 3 of 3 files archived" in run("status", "1").stdout
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_trash_lists_and_restores_what_was_deleted(run: Run, site: Site, url: str, folder: Path) -> None:
+    run("import", folder, "--project", "P")
+    work(site, 1)
+    assert json.loads(run("trash", "list", "P", "--json").stdout) == []
+    answer = httpx.delete(f"{url}/data/experiments/INBOX_E00001", auth=("admin", PASSWORD))
+    assert answer.status_code == 200
+    assert "Deleted: Its sessions were deleted from the archive." in run("status", "1").stdout
+    (row,) = json.loads(run("trash", "list", "P", "--json").stdout)
+    header, line = run("trash", "list", "P").stdout.splitlines()
+    assert header.split()[:5] == ["id", "accession", "session", "scan", "files"]
+    assert line.split()[:3] == [str(row["id"]), "INBOX_E00001", "FAKE001"]
+    assert run("trash", "restore", "P", "99").exit_code == 7
+    assert run("trash", "restore", "P", row["id"]).stdout == "INBOX_E00001 restored: 3 files\n"
+    assert "Complete: 3 of 3 files archived" in run("status", "1").stdout
+    assert run("trash", "list", "NONE").exit_code == 7

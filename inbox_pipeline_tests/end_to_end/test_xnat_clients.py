@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import subprocess
-import sys
+import json
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from inbox_pipeline_tests.server_for_tests import Server
 pytestmark = [pytest.mark.services, pytest.mark.filterwarnings("ignore")]
 
 PASSWORD = "correct horse"
+Delete = Callable[..., None]
 WAYS: list[dict[str, bool]] = [{}, {"extension_types": False}]
 POLICIES = {"PLAIN": "none", "BASIC": "basic", "HIDDEN": "basic"}
 LABELLED = ["PLAIN", "BASIC"]
@@ -33,8 +34,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a user, projects of policy `none` and `basic`, and a project of others."""
     folder = tmp_path_factory.mktemp("clients")
     with Server(folder / "home", folder / "up.log") as running:
-        command = [sys.executable, "-m", "inbox_pipeline.cli", "user", "create", "ada", "--password-stdin"]
-        subprocess.run([*command, "--home", str(running.home)], input=PASSWORD.encode(), check=True, timeout=60)
+        for login in ("ada", "bob"):
+            running.command("user", "create", login, "--password-stdin", stdin=PASSWORD)
         for project, policy in POLICIES.items():
             running.command("project", "create", project, "--owner", "ada")
             running.command("project", "set", project, "--policy", policy)
@@ -333,3 +334,103 @@ def test_pyxnat_judges_scans_and_writes_notes(imported: Server) -> None:
     answer = central.get("/data/services/dicomdump?src=/archive/projects/PLAIN/experiments/CT1/scans/7&field=Modality")
     assert answer.json()["ResultSet"]["Result"][0]["value"] == "CT"
     central.disconnect()
+
+
+def listed(server: Server, project: str) -> list[dict[str, Any]]:
+    return list(json.loads(server.command("trash", "list", project, "--json").stdout))
+
+
+@contextmanager
+def xnatpy(server: Server, project: str, user: str = "ada") -> Iterator[Delete]:
+    """Delete by xnatpy: a scan, a session, the subject, the project, by the number of names that are given."""
+    import xnat
+
+    with xnat.connect(server.ready["url"], user=user, password=PASSWORD, loglevel="ERROR") as session:
+
+        def delete(subject: str = "", experiment: str = "", scan: str = "") -> None:
+            found = session.projects[project]
+            found = found.subjects[subject] if subject else found
+            found = found.experiments[experiment] if experiment else found
+            (found.scans[scan] if scan else found).delete()
+
+        yield delete
+
+
+@contextmanager
+def pyxnat(server: Server, project: str, user: str = "ada") -> Iterator[Delete]:
+    """The same by pyxnat."""
+    from pyxnat import Interface
+
+    central = Interface(server=server.ready["url"], user=user, password=PASSWORD)
+
+    def delete(subject: str = "", experiment: str = "", scan: str = "") -> None:
+        found = central.select.project(project)
+        found = found.subject(subject) if subject else found
+        found = found.experiment(experiment) if experiment else found
+        found = found.scan(scan) if scan else found
+        assert found.exists()
+        found.delete()
+        assert not found.exists()
+
+    yield delete
+    central.disconnect()
+
+
+def import_three(server: Server, project: str) -> None:
+    """Make a project of which ada is owner and bob a member; import three studies of two scans as E1 to E3 of S."""
+    import xnat
+
+    server.command("project", "create", project, "--owner", "ada", "--policy", "basic" if project == "LOST" else "none")
+    server.command("project", "member", project, "bob", "--role", "member")
+    for study in (1, 2, 3):
+        for series in (1, 2):
+            path = Path(server.ready["inbox_path"]) / project / f"s{study}" / f"{series}.dcm"
+            save(instance(study, series, 1), path)
+    inbox = Path(server.ready["inbox_path"]) / project
+    with xnat.connect(server.ready["url"], user="ada", password=PASSWORD, no_parse_model=True) as session:
+        jobs = [
+            session.services.import_dicom_inbox(
+                str(inbox / f"s{study}"), project=project, subject="S", experiment=f"E{study}"
+            )
+            for study in (1, 2, 3)
+        ]
+        deadline = time.monotonic() + 180
+        while not all(job.status in ("Completed", "Failed") for job in jobs):
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        assert [job.status for job in jobs] == ["Completed"] * 3
+
+
+def archived(server: Server, project: str) -> list[str]:
+    found = Path(server.ready["archive_path"]).glob(f"{project}/arc001/*/SCANS/*")
+    return sorted("/".join(path.parts[-3::2]) for path in found)
+
+
+@pytest.mark.parametrize(("client", "project"), [(xnatpy, "GONE"), (pyxnat, "LOST")])
+def test_what_clients_delete_is_gone_and_can_be_restored(server: Server, client: Any, project: str) -> None:
+    import_three(server, project)
+    everything = archived(server, project)
+    assert everything == [f"E{study}/{scan}" for study in (1, 2, 3) for scan in (1, 2)]
+    with client(server, project, "bob") as delete, pytest.raises(Exception, match=r"403|may not"):
+        delete("S", "E1")
+    with client(server, project) as delete:
+        with pytest.raises(Exception, match=r"409|has sessions"):
+            delete()
+        delete("S", "E1", "2")
+        delete("S", "E2")
+        assert archived(server, project) == ["E1/1", "E3/1", "E3/2"]
+        deleted = listed(server, project)
+        assert [(row["session"], row["scan"]) for row in deleted] == [("E2", None), ("E1", "2")]
+        for row in deleted:
+            server.command("trash", "restore", project, str(row["id"]))
+        assert archived(server, project) == everything
+        server.command("verify", "--project", project)
+        delete("S")
+        assert archived(server, project) == []
+        delete()
+    server.command("verify")
+    server.command("project", "create", project, "--owner", "ada")
+    for row in listed(server, project):
+        server.command("trash", "restore", project, str(row["id"]))
+    assert archived(server, project) == everything
+    server.command("verify", "--project", project)

@@ -15,9 +15,10 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -25,8 +26,9 @@ from typing import Any
 
 import httpx
 
+from inbox_pipeline.errors import InboxError
 from inbox_pipeline.intake.prearchive import READY
-from inbox_pipeline.services import accounts, projects, requests, scripts, undo
+from inbox_pipeline.services import accounts, browse, deletion, projects, requests, scripts, undo
 from inbox_pipeline.services.prearchive import Place
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import prearchive
@@ -59,6 +61,8 @@ SEARCH = (
 BODIES = {"text/plain": [SCRIPT, ""], "text/xml": [SEARCH]}
 Names = Mapping[str, Sequence[str]]
 WAITING = 7
+EMPTY = "EMPTY"
+"""A project that holds nothing."""
 _STUDIES = count(1)
 _COUNT = re.compile(
     r'^inbox_pipeline_http_requests_total\{method="(\w+)",route="([^"]*)",status="(\d+)"\} (\S+)$', re.M
@@ -70,12 +74,14 @@ class Stage:
     """A site with two projects and their people, archived and waiting sessions, requests, scripts and a token.
 
     `archived` are the numbers of the study and the request of the archived session that is asked about, `withdrawn` is
-    the number of a request whose session was withdrawn, `filed` that of one that waits.
+    the number of a request whose session was withdrawn, `deleted` of a session that was deleted, `filed` of a request
+    that waits.
     """
 
     site: Site
     archived: tuple[int, int] = (0, 0)
     withdrawn: int = 0
+    deleted: int = 0
     filed: int = 0
 
     def fill(self) -> None:
@@ -92,17 +98,27 @@ class Stage:
         self.archived = self._session("P1")
         self.withdrawn = self._session("P1")[1]
         undo.undo(self.site, admin, self.withdrawn)
+        study, _ = self._session("P1")
+        deletion.delete_session(self.site, admin, browse.find_session(self.site, admin, f"MR{study}", "P1"))
+        self.deleted = deletion.list_deleted(self.site, "P1")[0]["id"]
         projects.set_project(self.site, "admin", "P1", prearchive_code=0)
         for _ in range(WAITING):
             self._session("P1")
         self.filed = self._filed()
+
+    def restore(self) -> None:
+        """Bring back what was deleted."""
+        projects.create_project(self.site, "admin", EMPTY, if_missing=True)
+        for each in deletion.list_deleted(self.site, "P1"):
+            with suppress(InboxError):  # it is on its way
+                deletion.restore(self.site, self._account("admin"), "P1", each["id"])
 
     def _people(self) -> None:
         known = {user["login"] for user in accounts.list_users(self.site)}
         for login in {*ROLES, "casual"} - known:
             accounts.create_user(self.site, "admin", login, PASSWORD)
         there = {project["id"] for project in projects.list_projects(self.site)}
-        for project in {"P1", "P2"} - there:
+        for project in {"P1", "P2", EMPTY} - there:
             projects.create_project(self.site, "admin", project)
         projects.set_member(self.site, "admin", "P1", "member", "member")
         projects.set_member(self.site, "admin", "P1", "casual", "collaborator")
@@ -150,7 +166,8 @@ class Stage:
         )
         token = accounts.issue_token(self.site, admin)
         return {
-            "project_id": ["P1", "p1"],
+            "project_id": ["P1", "p1", EMPTY],
+            "deleted_id": [self.deleted],
             "project_ids": ["P1", "P1,P2"],
             "request_id": [str(number) for number in (request_id, self.withdrawn, self.filed)],
             "path.version": [1],
@@ -254,12 +271,17 @@ def _give_examples(schema: dict[str, Any], known: Sequence[Any] | None) -> None:
 
 _USING_UP = re.compile(
     r".*/services/(archive|prearchive/(delete|move))|.*/\{group\}/\{login\}|.*/\{timestamp\}/\{label\}|.*/JSESSION"
-    r"|.*/subjects/\{subject_id\}|.*/experiments/\{experiment_id\}(/projects/.*)?"
 )
-USING_UP = "using-up"
+_RELABELLED = re.compile(r".*/subjects/\{subject_id\}|.*/experiments/\{experiment_id\}(/projects/.*)?")
+DELETING, RELABELLING, USING_UP = "deleting", "relabelling", "using-up"
 PASSES: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {
     "reading": (("--include-method", "GET"), lambda path: True),
-    "writing": (("--exclude-method", "GET", "--exclude-method", "DELETE"), lambda path: not _USING_UP.fullmatch(path)),
+    "writing": (
+        ("--exclude-method", "GET", "--exclude-method", "DELETE"),
+        lambda path: not (_USING_UP.fullmatch(path) or _RELABELLED.fullmatch(path)),
+    ),
+    RELABELLING: (("--include-method", "PUT"), lambda path: bool(_RELABELLED.fullmatch(path))),
+    DELETING: (("--include-method", "DELETE"), lambda path: not _USING_UP.fullmatch(path)),
     USING_UP: (("--exclude-method", "GET"), lambda path: bool(_USING_UP.fullmatch(path))),
 }
 """What is done in one go, after which the site is filled again: options of Schemathesis, and which paths."""
@@ -267,7 +289,23 @@ PASSES: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {
 
 def passes(kind: str) -> list[str]:
     """Return the passes that a document needs: our own API uses nothing up."""
-    return [each for each in PASSES if (kind, each) != ("own", USING_UP)]
+    return [each for each in PASSES if kind != "own" or each not in (DELETING, RELABELLING, USING_UP)]
+
+
+@contextmanager
+def restoring(stage: Stage) -> Iterator[None]:
+    """Let what is deleted be there again, for the next address at which it can be."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.01):
+            stage.restore()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
 
 
 @dataclass(frozen=True)
@@ -314,7 +352,9 @@ def one_pass(
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml"), "run"]
     command += [str(folder / "document.json"), "--url", url, "--auth", f"{role}:{PASSWORD}", "--checks", checks]
     command += ["--request-timeout", str(HANG_SECONDS), "--no-color", *filters, *options]
-    with worker(stage.site) if name == USING_UP else nullcontext():
+    working, restored = lambda: worker(stage.site), lambda: restoring(stage)
+    beside = {USING_UP: working, RELABELLING: working, DELETING: restored}
+    with beside.get(name, nullcontext)():
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     return Outcome(done.returncode, done.stdout + done.stderr)
 

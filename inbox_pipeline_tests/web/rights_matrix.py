@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inbox_pipeline.services import accounts, projects
+from inbox_pipeline.services import accounts, deletion, projects
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.xnat_manage import SETTINGS
 
@@ -68,6 +68,8 @@ class Stage:
     def fill(self, path: str) -> str:
         """Return a route's template with its parameters filled; what an earlier request has used up is there again."""
         projects.set_member(self.site, "test", PROJECT, self.user, "member")
+        for deleted in deletion.list_deleted(self.site, PROJECT):
+            deletion.restore(self.site, _account(self.site, "administrator"), PROJECT, deleted["id"])
         values = {
             "project_id": PROJECT,
             "request_id": str(self.request_id),
@@ -91,6 +93,7 @@ class Stage:
             "label": "none",
             "scan_label": "1",
             "resource": "DICOM",
+            "deleted_id": "1000",
         }
         if "/files/" in path:
             values["name"] = self.file
@@ -210,6 +213,8 @@ MATRIX: dict[str, Entry] = {
     "GET /api/v1/routing": Entry(LOGIN),
     "GET /api/v1/routing/{target}/versions": Entry(LOGIN),
     "PUT /api/v1/routing/{target}": asks(ADMINISTRATOR, json={"text": ROUTING}),
+    "GET /api/v1/projects/{project_id}/deleted": Entry(OWNER),
+    "POST /api/v1/projects/{project_id}/deleted/{deleted_id}/restore": asks(OWNER, 404),
     "GET /api/v1/audit": Entry(ADMINISTRATOR),
 }
 
@@ -284,6 +289,7 @@ for prefix in ("/data", "/data/archive", "/REST"):
         f"GET {prefix}/projects": Entry(LOGIN),
         f"GET {prefix}/projects/{{project_id}}": Entry(READER),
         f"PUT {prefix}/projects/{{project_id}}": Entry(ADMINISTRATOR),
+        f"DELETE {prefix}/projects/{{project_id}}": Entry(OWNER),
         f"GET {prefix}/projects/{{project_id}}/resources": Entry(READER),
         f"GET {prefix}/projects/{{project_id}}/files": Entry(READER),
         f"GET {prefix}/projects/{{project_id}}/prearchive_code": Entry(READER),
@@ -295,6 +301,7 @@ for prefix in ("/data", "/data/archive", "/REST"):
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
         MATRIX |= {f"GET {prefix}{place}/{{subject_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_SUBJECT}
         MATRIX[f"PUT {prefix}{place}/{{subject_id}}"] = Entry(EDITOR)
+        MATRIX[f"DELETE {prefix}{place}/{{subject_id}}"] = Entry(OWNER)
     for place in _EXPERIMENTS:
         MATRIX[f"GET {prefix}{place}"] = Entry(_list_rule(place))
         MATRIX[f"PUT {prefix}{place}/{{experiment_id}}"] = asks(EDITOR, params={"note": "seen"})
@@ -302,6 +309,7 @@ for prefix in ("/data", "/data/archive", "/REST"):
         MATRIX |= {f"GET {prefix}{place}/{{experiment_id}}{rest}": Entry(_item_rule(place)) for rest in _OF_EXPERIMENT}
         moved = f"PUT {prefix}{place}/{{experiment_id}}/projects/{{target_project_id}}"
         MATRIX[moved] = asks(EDITOR, params={"primary": "true"})
+        MATRIX |= {f"DELETE {prefix}{place}/{{experiment_id}}{rest}": Entry(OWNER) for rest in ("", "/scans/{scan_id}")}
 
 _ABSENT = {"src": f"/prearchive/projects/{PROJECT}/20260101_000000000/none"}
 """A session that is not there: whoever may work in the prearchive is told so (404)."""

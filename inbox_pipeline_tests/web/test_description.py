@@ -63,7 +63,7 @@ def test_what_roles_are_refused_with_is_described(documents: dict[str, Any], rou
 
 
 def test_a_refused_method_is_told_all_that_the_address_answers(stranger: Any) -> None:
-    assert stranger("DELETE", "/data/projects/P1").headers["allow"] == "GET, HEAD, PUT"
+    assert stranger("PATCH", "/data/projects/P1").headers["allow"] == "DELETE, GET, HEAD, PUT"
     assert stranger("PATCH", "/api/v1/requests").headers["allow"] == "GET, HEAD, POST"
     assert stranger("GET", "/data/services/import").headers["allow"] == "POST"
 

@@ -61,7 +61,8 @@ def role_of(connection: Connection, user_id: int, project_id: str) -> tuple[bool
         return False, None
     membership = sa.and_(memberships.c.project_id == projects.c.id, memberships.c.user_id == user_id)
     statement = sa.select(memberships.c.role).select_from(projects.outerjoin(memberships, membership))
-    row = connection.execute(statement.where(projects.c.id == project_id)).one_or_none()
+    statement = statement.where(projects.c.id == project_id, projects.c.deleted_at.is_(None))
+    row = connection.execute(statement).one_or_none()
     return (False, None) if row is None else (True, row.role)
 
 

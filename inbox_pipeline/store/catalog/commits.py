@@ -6,6 +6,7 @@ of the steps (`services/commit.py`).
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,8 @@ def take_lock(connection: Connection, project_id: str, label: str, request_id: i
     """Take the lock on (project, session label) for a request; return whether it has it.
 
     A lock whose owner has no live lease and no intent under that label is taken over: what that owner had begun to
-    build is its own, and it takes the lock anew before it goes on.
+    build is its own, and it takes the lock anew before it goes on. A negative owner is no request: a session or a scan
+    that is on its way to or from the trash, which releases the lock in the end whoever dies meanwhile.
     """
     key = {"project_id": project_id, "label_key": label.casefold()}
     insert_if_absent(connection, session_locks, {**key, "request_id": request_id})
@@ -71,7 +73,7 @@ def take_lock(connection: Connection, project_id: str, label: str, request_id: i
     owner = connection.execute(held).scalar_one_or_none()
     if owner is None:  # released between the two statements, which PostgreSQL lets see different moments
         return False
-    if owner != request_id and _is_abandoned(connection, owner, project_id, key["label_key"]):
+    if owner != request_id and owner > 0 and _is_abandoned(connection, owner, project_id, key["label_key"]):
         mine = sa.update(session_locks).where(here, session_locks.c.request_id == owner).values(request_id=request_id)
         return connection.execute(mine).rowcount == 1
     return bool(owner == request_id)
@@ -122,15 +124,23 @@ def release_all(connection: Connection, request_id: int) -> None:
 def find_subject(connection: Connection, project_id: str, name: str) -> RowMapping | None:
     """Return the subject of that label or accession id, matched without case, or None."""
     key = name.casefold()
-    query = sa.select(subjects).where(
-        subjects.c.project_id == project_id,
-        (subjects.c.label_key == key) | (sa.func.lower(subjects.c.accession) == key),
-    )
-    return connection.execute(query.order_by(subjects.c.id)).mappings().first()
+    query = _subjects(project_id, key).where(subjects.c.deleted_at.is_(None))
+    return connection.execute(query).mappings().first()
+
+
+def _subjects(project_id: str, key: str) -> sa.Select[Any]:
+    named = (subjects.c.label_key == key) | (sa.func.lower(subjects.c.accession) == key)
+    return sa.select(subjects).where(subjects.c.project_id == project_id, named).order_by(subjects.c.id)
 
 
 def subject_for(connection: Connection, project_id: str, label: str) -> RowMapping:
-    """Return the subject of that label or accession id, created when it is absent."""
+    """Return the subject of that label or accession id, created when it is absent, there again if it was deleted.
+
+    Nobody deletes it before the transaction has ended.
+    """
+    known = connection.execute(_subjects(project_id, label.casefold())).mappings().first()
+    if known is not None:
+        set_subject_deleted(connection, known["id"], None)
     found = find_subject(connection, project_id, label)
     if found is None:
         number = site_store.next_number(connection, "last_subject")
@@ -140,6 +150,11 @@ def subject_for(connection: Connection, project_id: str, label: str) -> RowMappi
         found = find_subject(connection, project_id, label)
         assert found is not None  # noqa: S101 - inserted above, by this transaction or one that went before
     return found
+
+
+def set_subject_deleted(connection: Connection, subject_id: int, moment: dt.datetime | None) -> None:
+    """Say that a subject is deleted since a moment, or that it is there (None)."""
+    connection.execute(sa.update(subjects).where(subjects.c.id == subject_id).values(deleted_at=moment))
 
 
 def new_accession(connection: Connection) -> str:

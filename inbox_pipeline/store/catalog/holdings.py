@@ -92,7 +92,14 @@ def is_place_known(connection: Connection, path: str) -> bool:
 
 
 def coming_targets(connection: Connection) -> set[str]:
-    """Return the places at which a commit is about to show a session or a new generation of one."""
+    """Return the places at which a commit is about to show a session or a new generation of one, or to or from which a
+    scan is on its way.
+    """
     coming = request_sessions.c.intent_token.is_not(None) & request_sessions.c.session_id.is_(None)
-    query = sa.select(request_sessions.c.intent_target).where(coming)
+    part = sessions.alias("part")
+    on_its_way = (part.c.part_of > 0) & part.c.state.in_((WITHDRAWING, RESTORING))
+    query = sa.union_all(
+        sa.select(request_sessions.c.intent_target).where(coming),
+        sa.select(sessions.c.path).join_from(part, sessions, part.c.part_of == sessions.c.id).where(on_its_way),
+    )
     return {str(target) for target in connection.execute(query).scalars()}

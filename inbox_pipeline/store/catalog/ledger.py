@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from inbox_pipeline.intake.merging import ARCHIVED_ALREADY
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE
 from inbox_pipeline.intake.verdict import LOST
 from inbox_pipeline.store.catalog.requests import utc_now
 from inbox_pipeline.store.catalog.schema import ledger
@@ -186,8 +187,12 @@ def close_pending(connection: Connection, request_id: int, reason: str, disposit
 
 
 def reopen(connection: Connection, request_id: int) -> int:
-    """Make every row that was neither committed nor cleaned up pending again, and return how many there were."""
+    """Make every row that was neither committed, cleaned up nor deleted pending again; return how many there were.
+
+    What was deleted from the archive can be restored: it is imported again by a request of its own alone.
+    """
     here = (ledger.c.request_id == request_id) & ledger.c.disposition.not_in(COMMITTED)
+    here &= ledger.c.reason.is_distinct_from(FROM_ARCHIVE)
     return connection.execute(sa.update(ledger).where(here, ledger.c.deleted_at.is_(None)).values(dict(FRESH))).rowcount
 
 

@@ -122,7 +122,9 @@ projects = sa.Table(
     sa.Column("sweep_user", sa.String(64)),
     sa.Column("quiet_seconds", sa.Float),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("deleted_at", UtcDateTime),
 )
+"""A project that was deleted (`deleted_at`) is none any more; its row keeps what leads to it until it is made again."""
 
 memberships = sa.Table(
     "memberships",
@@ -333,11 +335,13 @@ subjects = sa.Table(
     sa.Column("label", sa.String(255), nullable=False),
     sa.Column("label_key", sa.String(255), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("deleted_at", UtcDateTime),
     sa.UniqueConstraint("project_id", "label_key"),
 )
+"""A subject that was deleted (`deleted_at`) is there again, with its accession id, as soon as it has a session."""
 
 WITHDRAWING, WITHDRAWN, RESTORING, DELETED = "WITHDRAWING", "WITHDRAWN", "RESTORING", "DELETED"
-"""States of a session that an undo has taken back: on its way to the trash, there, on its way back, gone for good."""
+"""States of a session that was undone or deleted: on its way to the trash, there, on its way back, gone for good."""
 
 HANDED_OVER = "HANDED_OVER"
 """State of a prearchive session whose files are an archived session's now; its folder has still to go to the trash."""
@@ -375,6 +379,8 @@ sessions = sa.Table(
     sa.Column("moving_to", sa.String(64)),
     sa.Column("labelled_as", sa.JSON(none_as_null=True)),
     sa.Column("note", sa.Text),
+    sa.Column("part_of", sa.BigInteger, index=True),
+    sa.Column("part_scan", sa.String(64)),
     sa.Index(
         "uq_sessions_archived_label",
         "project_id",
@@ -384,13 +390,16 @@ sessions = sa.Table(
         postgresql_where=sa.text("state = 'ARCHIVED'"),
     ),
 )
-"""Archived sessions (`state` ARCHIVED), those that an undo has withdrawn, and prearchive sessions (any other state).
+"""Archived sessions (`state` ARCHIVED), those that were undone or deleted, and prearchive sessions (any other state).
 
 `path` is relative to the archive, the trash or the prearchive; `state_before` is what a withdrawn session was; `damage`
 is what was found when the session was last read again, at `read_at`; `date` and `time` are the study's as archived,
 null where it has none or the session is older than these columns. `moving_to` is the project to which a prearchive
 session is on its way, `labelled_as` the project, subject and session that its scripts were run with, if others than
-its own; `note` is what people have written about it."""
+its own; `note` is what people have written about it.
+`reason` is why a session waits in the prearchive, or
+that it was deleted from the archive. A scan that was deleted is a session of its own in the trash: `part_of` is the one
+that it was taken from, `part_scan` its label there."""
 
 scans = sa.Table(
     "scans",

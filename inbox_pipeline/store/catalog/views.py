@@ -94,7 +94,7 @@ _SCANS_IN_ORDER = (sa.func.length(scans.c.label), scans.c.label)
 
 def projects_seen(connection: Connection, reader: int | None, wanted: Wanted) -> Page:
     """Return projects."""
-    query = sa.select(projects).where(_readable(reader, projects.c.id))
+    query = sa.select(projects).where(projects.c.deleted_at.is_(None), _readable(reader, projects.c.id))
     return _page(connection, query, PROJECT_FIELDS, wanted, projects.c.id_key)
 
 
@@ -173,7 +173,7 @@ def _readable(reader: int | None, project_id: ColumnElement[Any]) -> ColumnEleme
 
 
 def _subjects(reader: int | None, project_id: str | None) -> Select[Any]:
-    query = sa.select(subjects).where(_readable(reader, subjects.c.project_id))
+    query = sa.select(subjects).where(subjects.c.deleted_at.is_(None), _readable(reader, subjects.c.project_id))
     return query if project_id is None else query.where(subjects.c.project_id == project_id)
 
 
