@@ -46,6 +46,7 @@ def put_project(project_id: str, sender: Administrator, site: Served, query: Que
 
 
 @_routes.put("/projects/{project_id}/subjects/{subject_id}", responses=MADE, openapi_extra=query("label"))
+@refuses(400, 403, 409)
 async def put_subject(project: Editable, subject_id: str, account: Known, site: Served, query: Query) -> Response:
     """Make a subject unless it is there, or give it another label; its accession id, with 201 if it was made."""
     label = _given(query, "xnat:subjectData", "label")

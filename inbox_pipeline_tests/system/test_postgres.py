@@ -107,7 +107,7 @@ def test_the_archive_is_browsed(pg_site: Site, owner: Account) -> None:
     assert (files.total, len(files.rows)) == (3, 2)
     with reading.open_files(site, session["id"], [scans[0]["id"]]).folder as folder:
         assert all(folder.holds(row["path"], row["sha256"]) for row in files.rows)
-    assert browse.count_types(site, owner) == [("xnat:mrSessionData", 2)]
+    assert browse.count_types(site, owner) == {("P", "xnat:mrSessionData"): 2}
 
 
 def test_guards_an_undo_a_restoration_and_a_reading(pg_site: Site, owner: Account) -> None:
