@@ -16,11 +16,14 @@ from inbox_pipeline.store.catalog import site as site_store
 
 
 def label_of(site: Site, project: str, name: str) -> str:
-    """Return the label of a project's subject of that label or accession id; the name itself if there is none."""
-    if "\0" in name:
+    """Return the label of a project's subject of that label or accession id; the name itself if there is none.
+
+    Raises:
+        Rejected: `subject_label_illegal`.
+    """
+    if not is_legal(name):
         raise refusal("subject_label_illegal")
-    with site.catalog.read() as connection:
-        found = commits.find_subject(connection, project, name)
+    found = find_subject(site, project, name)
     return str(found["label"]) if found is not None else name
 
 
