@@ -20,6 +20,7 @@ from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import browse, relabel
 from inbox_pipeline.services.accounts import Account
 from inbox_pipeline.services.prearchive import Wish
+from inbox_pipeline.services.remarks import remark_on_session
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.services.subjects import label_of
 from inbox_pipeline.web.answers import text
@@ -30,7 +31,7 @@ from inbox_pipeline.web.rights import readable_project
 from inbox_pipeline.web.waiting import wait_until_done
 from inbox_pipeline.web.xnat_archive import EXPERIMENTS_AT, PREFIXES
 from inbox_pipeline.web.xnat_places import Project, Session, Subject
-from inbox_pipeline.web.xnat_remarks import remark_on_session
+from inbox_pipeline.web.xnat_remarks import said_of_session
 
 PRIMARY = ("primary", "changePrimaryProject")
 WISHES = query("label", "subject_ID", "note", *PRIMARY)
@@ -49,8 +50,11 @@ async def put_session(
 
     def asked() -> tuple[RowMapping, int | None]:
         session = _session(site, account, project, experiment_id, given)
-        remark_on_session(site, account, session, [pair for pair in given if not _is_wish(pair[0])])
-        return session, _relabelled(site, account, session, project, subject, given)
+        said = said_of_session(session, [pair for pair in given if not _is_wish(pair[0])])
+        request_id = _relabelled(site, account, session, project, subject, given)
+        if said:
+            remark_on_session(site, account, session["id"], said)
+        return session, request_id
 
     return await _answer(site, *await run_in_threadpool(asked))
 

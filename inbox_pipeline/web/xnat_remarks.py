@@ -17,10 +17,8 @@ from sqlalchemy.engine import RowMapping
 from starlette.responses import Response
 
 from inbox_pipeline.intake.reasons import refusal
-from inbox_pipeline.intake.remarks import OF_SCANS, OF_SESSIONS
+from inbox_pipeline.intake.remarks import OF_SCANS, OF_SESSIONS, checked
 from inbox_pipeline.services import remarks
-from inbox_pipeline.services.accounts import Account
-from inbox_pipeline.services.site import Site
 from inbox_pipeline.web.answers import text
 from inbox_pipeline.web.description import PLAIN, query, refuses
 from inbox_pipeline.web.identity import Known, Served
@@ -48,12 +46,14 @@ _NULL = "NULL"
 _routes = APIRouter()
 
 
-def remark_on_session(site: Site, account: Account, session: RowMapping, given: Pairs) -> None:
-    """Set attributes of a session (`xnat_relabel.py` has the route). Raises as `attributes_of` and the service."""
+def said_of_session(session: RowMapping, given: Pairs) -> dict[str, str | None]:
+    """Return what parameters say of a session, as it is kept (`xnat_relabel.py` has the route).
+
+    Raises:
+        Rejected: `attribute_not_settable`, `note_illegal`.
+    """
     types = {str(session["xsi_type"]).lower(), *EVERY_EXPERIMENT}
-    values = attributes_of(given, types, OF_SESSIONS)
-    if values:
-        remarks.remark_on_session(site, account, session["id"], values)
+    return checked(attributes_of(given, types, OF_SESSIONS))
 
 
 @_routes.put("/{experiment_id}/scans/{scan_id}", responses=PLAIN, openapi_extra=query("quality", "note", "xsiType"))

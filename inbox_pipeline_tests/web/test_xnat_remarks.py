@@ -14,6 +14,7 @@ from inbox_pipeline_tests.data_for_tests import instance, save
 from inbox_pipeline_tests.web.browsing import fill_archive, import_folder
 from inbox_pipeline_tests.web.conftest import PASSWORD, Client
 from inbox_pipeline_tests.web.test_xnat_archive import E1, E3, XNAT, etree, result
+from inbox_pipeline_tests.web.test_xnat_prearchive import worker
 
 SCAN = f"/data/experiments/{E1}/scans/1"
 
@@ -176,3 +177,21 @@ def test_what_was_said_outlives_what_an_import_adds_and_an_undo(site: Site, bob:
     assert bob("PUT", "/data/projects/P2/experiments/ALONE", params={"note": "x"}).status_code == 404
     undo.restore(site, account, number)
     assert result(bob, "/data/projects/P2/experiments/ALONE/scans")[0]["quality"] == "questionable"
+
+
+def test_what_was_said_goes_with_a_session_to_another_label(site: Site, ada: Client) -> None:
+    place = "/data/projects/P1/experiments"
+    assert ada("PUT", f"{SCAN}", params={"quality": "unusable", "note": "moved"}).status_code == 200
+    with worker(site):
+        answer = ada("PUT", f"{place}/MR1", params={"label": "MR2", "xnat:mrSessionData/note": "was MR1"})
+        assert (answer.status_code, answer.text) == (200, E1)
+        row = result(ada, f"{place}/MR2/scans")[0]
+        assert (row["quality"], row["note"]) == ("unusable", "moved")
+        assert ada("GET", f"{place}/MR2").json()["items"][0]["data_fields"]["note"] == "was MR1"
+        taken = ada("PUT", f"{place}/MR2", params={"label": "CT1", "note": "not kept"})
+        assert (taken.status_code, taken.headers["x-inbox-reason"]) == (409, "session_exists")
+        assert ada("GET", f"{place}/MR2").json()["items"][0]["data_fields"]["note"] == "was MR1"
+        refused = ada("PUT", f"{place}/MR2", params={"label": "MR1", "quality": "usable"})
+        assert (refused.status_code, refused.headers["x-inbox-reason"]) == (400, "attribute_not_settable")
+        assert ada("PUT", f"{place}/MR2", params={"label": "MR1"}).status_code == 200
+    assert result(ada, f"{place}/MR1/scans")[0]["quality"] == "unusable"
