@@ -350,6 +350,11 @@ REFUSALS = [
             "Restore them with `inbox-pipeline trash restore`, or file a new request.",
         ),
         ("last_scan", "The session has no other scan.", "Delete the session."),
+        (
+            "session_needs_files",
+            "There is no such session, and none is made without files.",
+            "Import its files with PROJECT_ID, SUBJECT_ID and EXPT_LABEL: POST /data/services/import.",
+        ),
         ("session_deleted", "The session that it was taken from was deleted.", "Restore that session first."),
         (
             "session_relabelled",

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from inbox_pipeline.errors import Rejected
 from inbox_pipeline.intake.reasons import refusal
 from inbox_pipeline.services import browse, relabel
-from inbox_pipeline.services.accounts import Account
+from inbox_pipeline.services.accounts import Account, may_edit
 from inbox_pipeline.services.prearchive import Wish
 from inbox_pipeline.services.remarks import remark_on_session
 from inbox_pipeline.services.site import Site
@@ -105,10 +105,15 @@ async def _answer(site: Site, session: RowMapping, request_id: int | None) -> Re
 
 
 def _session(site: Site, account: Account, project: str | None, name: str, given: Pairs) -> RowMapping:
-    """Return the session that an address names; one that is to be moved there by its accession id."""
+    """Return the session that an address names; one that is to be moved there by its accession id.
+
+    One that is not there is not made: XNAT makes an empty one, here a session is what an import has committed.
+    """
     try:
         return browse.find_session(site, account, name, project)
     except Rejected:
+        if project is not None and not _is_primary(given) and may_edit(site, account, project):
+            raise refusal("session_needs_files") from None
         if project is None or not _is_primary(given):
             raise
     session = browse.find_session(site, account, name)

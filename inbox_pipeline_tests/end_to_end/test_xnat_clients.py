@@ -434,3 +434,11 @@ def test_what_clients_delete_is_gone_and_can_be_restored(server: Server, client:
         server.command("trash", "restore", project, str(row["id"]))
     assert archived(server, project) == everything
     server.command("verify", "--project", project)
+
+
+def test_xnatpy_is_told_to_import_files_instead_of_making_an_empty_session(imported: Server) -> None:
+    with connected(imported) as session:
+        subject = session.projects["PLAIN"].subjects["S1"]
+        with pytest.raises(Exception, match=r"409.*|none is made without files"):
+            session.classes.MrSessionData(parent=subject, label="EMPTY")
+        assert "EMPTY" not in {each.label for each in subject.experiments.values()}

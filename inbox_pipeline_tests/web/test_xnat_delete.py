@@ -124,3 +124,16 @@ def test_resources_and_files_are_not_deleted(ada: Client, site: Site) -> None:
     name = next(Path(site.settings.archive_path).rglob("MR1/SCANS/1/DICOM/*.dcm")).name
     for address in (url, f"{url}/files/{name}"):
         assert ada("DELETE", address).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "address", ["/data/projects/P1/experiments/NEW", "/REST/projects/P1/subjects/SUB1/experiments/NEW"]
+)
+def test_no_session_is_made_without_files(ada: Client, bob: Client, address: str) -> None:
+    answer = ada("PUT", f"{address}?xsiType=xnat:mrSessionData&xnat:mrSessionData/label=NEW&req_format=qs")
+    assert (answer.status_code, answer.headers["X-Inbox-Reason"]) == (409, "session_needs_files")
+    assert "/data/services/import" in answer.text
+    assert bob("PUT", address).status_code == 404
+    assert labels(ada) == ["CT1", "MR1"]
+    there = ada("PUT", "/data/projects/P1/subjects/SUB1/experiments/MR1?xsiType=xnat:mrSessionData")
+    assert (there.status_code, there.text) == (200, "INBOX_E00001")

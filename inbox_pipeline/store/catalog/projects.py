@@ -78,7 +78,8 @@ def delete_project(connection: Connection, project_id: str, moment: dt.datetime)
 
 def is_empty(connection: Connection, project_id: str) -> bool:
     """Return whether a project has no session but in the trash, and no request that has not ended."""
-    held = sa.select(sessions.c.id).where(sessions.c.project_id == project_id)
+    here = (sessions.c.project_id == project_id) | (sessions.c.moving_to == project_id)
+    held = sa.select(sessions.c.id).where(here)
     held = held.where(sessions.c.state.not_in((WITHDRAWING, WITHDRAWN, HANDED_OVER, DELETED)))
     active = sa.select(requests.c.id).where(requests.c.project_id == project_id, requests.c.status.not_in(FINAL))
     return all(connection.execute(query.limit(1)).first() is None for query in (held, active))
