@@ -107,12 +107,14 @@ async def _answer(site: Site, session: RowMapping, request_id: int | None) -> Re
 def _session(site: Site, account: Account, project: str | None, name: str, given: Pairs) -> RowMapping:
     """Return the session that an address names; one that is to be moved there by its accession id.
 
-    One that is not there is not made: XNAT makes an empty one, here a session is what an import has committed.
+    One that is not there is not made: where its type is given, XNAT makes an empty one, but here a session is what an
+    import has committed.
     """
     try:
         return browse.find_session(site, account, name, project)
     except Rejected:
-        if project is not None and not _is_primary(given) and may_edit(site, account, project):
+        created = project is not None and last(given, "xsiType") and not _is_primary(given)
+        if created and may_edit(site, account, str(project)):
             raise refusal("session_needs_files") from None
         if project is None or not _is_primary(given):
             raise
