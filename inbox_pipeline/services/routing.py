@@ -16,6 +16,7 @@ from inbox_pipeline.intake.routing import TARGETS, BadRule, Routing, read_rules
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import routing as store
 from inbox_pipeline.store.catalog import site as site_store
+from inbox_pipeline.store.texts import can_hold
 
 NOTHING: dict[str, Any] = {"version": 0, "text": "", "enabled": False, "author": "", "created_at": None}
 """The rules of a target for which none were ever stored."""
@@ -54,7 +55,7 @@ def check_rules(text: str) -> None:
     Raises:
         Rejected: `routing_invalid`, with `line` and `message` in its data.
     """
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not can_hold(text):
         raise refusal("routing_invalid", line=1, message="it holds characters that are no text")
     try:
         read_rules(text)

@@ -28,7 +28,7 @@ import httpx
 
 from inbox_pipeline.errors import InboxError
 from inbox_pipeline.intake.prearchive import READY
-from inbox_pipeline.services import accounts, browse, deletion, projects, requests, scripts, undo
+from inbox_pipeline.services import accounts, browse, deletion, projects, requests, routing, scripts, undo
 from inbox_pipeline.services.prearchive import Place
 from inbox_pipeline.services.site import Site
 from inbox_pipeline.store.catalog import prearchive
@@ -53,6 +53,7 @@ OWN_CHECKS = ("negative_data_rejection", "ignored_auth")
 """XNAT's routes take what they do not know for absent, ours refuse it. Wrong passwords at all of XNAT's routes are more
 than a login's failures may be; who has none is refused by the test of rights there."""
 
+RULES = "(0010,4000):^NOBODY (\\w+):1\n"
 SCRIPT = 'version "6.3"\n(0010,0010) := subject\n'
 SEARCH = (
     '<xdat:bundle xmlns:xdat="http://nrg.wustl.edu/security">'
@@ -93,6 +94,8 @@ class Stage:
         projects.set_site(self.site, "admin", script_enabled=False, login_failures=100, address_failures=100_000)
         scripts.ensure_default_script(self.site)
         scripts.store_script(self.site, "admin", SCRIPT, "P1", lookup="a/b = c\n")
+        for target in ("project", "subject", "session"):
+            routing.set_rules(self.site, "admin", target, RULES)
         for project in ("P1", "P2"):
             projects.set_project(self.site, "admin", project, policy="none", prearchive_code=4, script_enabled=False)
         self.archived = self._session("P1")
@@ -189,7 +192,8 @@ class Stage:
             "move src": [Place.of(each).uri for each in waiting[5:6]],
             "dicomdump src": [f"/archive/projects/P1/experiments/MR{study}/scans/1"],
             "field": ["PatientID", "00080060"],
-            "newProject": ["P2"],
+            "move newProject": ["P2"],
+            "prearchive newProject": ["NONE"],
             "target_project_id": ["P2"],
             "elsewhere src": [Place.of(each).uri for each in waiting[6:]],
             "group": ["Collaborators", "P1_collaborator"],
@@ -258,7 +262,11 @@ def _hinted(schema: dict[str, Any], known: Sequence[Any] | None) -> dict[str, An
 def _known(names: Names, path: str, parameter: dict[str, Any]) -> Sequence[Any] | None:
     """Return the names that a parameter takes: those for such paths, for its place, or wherever it is."""
     name = parameter["name"]
-    special = [f"{part} {name}" for part in path.split("/")] + [f"{parameter['in']}.{name}", name, f"elsewhere {name}"]
+    special = [f"{part} {name}" for part in reversed(path.split("/"))] + [
+        f"{parameter['in']}.{name}",
+        name,
+        f"elsewhere {name}",
+    ]
     return next((names[each] for each in special if each in names), None)
 
 
@@ -272,7 +280,7 @@ def _give_examples(schema: dict[str, Any], known: Sequence[Any] | None) -> None:
 _USING_UP = re.compile(
     r".*/services/(archive|prearchive/(delete|move))|.*/\{group\}/\{login\}|.*/\{timestamp\}/\{label\}|.*/JSESSION"
 )
-_RELABELLED = re.compile(r".*/subjects/\{subject_id\}|.*/experiments/\{experiment_id\}(/projects/.*)?")
+_RELABELLED = re.compile(r".*(/subjects/\{subject_id\}|/experiments/\{experiment_id\}(?:/projects/.*)?)")
 DELETING, RELABELLING, USING_UP = "deleting", "relabelling", "using-up"
 PASSES: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {
     "reading": (("--include-method", "GET"), lambda path: True),
@@ -281,10 +289,20 @@ PASSES: dict[str, tuple[tuple[str, ...], Callable[[str], bool]]] = {
         lambda path: not (_USING_UP.fullmatch(path) or _RELABELLED.fullmatch(path)),
     ),
     RELABELLING: (("--include-method", "PUT"), lambda path: bool(_RELABELLED.fullmatch(path))),
-    DELETING: (("--include-method", "DELETE"), lambda path: not _USING_UP.fullmatch(path)),
-    USING_UP: (("--exclude-method", "GET"), lambda path: bool(_USING_UP.fullmatch(path))),
+    USING_UP: (("--exclude-method", "GET", "--exclude-method", "DELETE"), lambda path: bool(_USING_UP.fullmatch(path))),
+    DELETING: (("--include-method", "DELETE"), lambda path: True),
 }
 """What is done in one go, after which the site is filled again: options of Schemathesis, and which paths."""
+
+
+def wanted_from(route: str) -> str:
+    """Return the group of routes of which one must have succeeded: mostly the route alone.
+
+    What a session was called before it got another label names nothing afterwards, under all addresses of sessions.
+    """
+    method, path = route.split(" ")
+    relabelled = _RELABELLED.fullmatch(path) if method == "PUT" else None
+    return f"PUT ...{relabelled[1]}" if relabelled else route
 
 
 def passes(kind: str) -> list[str]:
