@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import json
@@ -345,6 +346,7 @@ def xnatpy(server: Server, project: str, user: str = "ada") -> Iterator[Delete]:
     """Delete by xnatpy: a scan, a session, the subject, the project, by the number of names that are given."""
     import xnat
 
+    gc.collect()  # a deletion refreshes every listing that is alive, also those of sessions closed by now
     with xnat.connect(server.ready["url"], user=user, password=PASSWORD, loglevel="ERROR") as session:
 
         def delete(subject: str = "", experiment: str = "", scan: str = "") -> None:

@@ -82,7 +82,6 @@ def armed_commit(module):
     armed_before(module, "_intend", "building")
     armed_before(module, "_show", "intended")
     armed_before(module, "write_rows", "shown")
-    armed_before(module, "put_away", "recorded", lambda _site, staging: staging.formers())
 
 
 def slow_anonymize(module):
@@ -97,7 +96,8 @@ def slow_anonymize(module):
 
 
 def armed_steps(module):
-    armed_before(module, "run_checks", "put away")
+    armed_before(module, "put_away", "recorded", lambda _site, staging: staging.formers())
+    armed_before(module, "end_request", "put away")
 
 
 def armed_archive(module):

@@ -214,6 +214,8 @@ def test_the_description_names_every_route_of_the_api(app: Any, stranger: Any) -
         ("GET", "/api/v1/projects/{project_id}/scripts"),
         ("GET", "/api/v1/projects/{project_id}/scripts/{version}"),
         ("GET", "/api/v1/projects/{project_id}/linking"),
+        ("GET", "/api/v1/projects/{project_id}/deleted"),
+        ("POST", "/api/v1/projects/{project_id}/deleted/{deleted_id}/restore"),
         ("GET", "/api/v1/audit"),
         ("GET", "/api/v1/routing"),
         ("GET", "/api/v1/routing/{target}/versions"),
