@@ -28,6 +28,8 @@ Ends = dict[int, int]
 """Where values of undefined length end, after their delimiter, by where they begin: nothing is walked twice."""
 MOST_ENDS = 1 << 16
 """Ends that are remembered of one file, about 10 MB; what is beyond is walked again where it is needed."""
+LONG_VALUE = 1 << 16
+"""The ends of longer values are remembered beyond that: of them there are few."""
 
 
 class Layout(NamedTuple):
@@ -216,7 +218,7 @@ def skip_items(
     """Offset after the sequence delimiter of the undefined-length value at `position`.
 
     Where it and all values of undefined length in it end is looked up and remembered in `ends`, as offsets to which
-    `origin` is added; of more than `MOST_ENDS`, only it. Raises Truncated, Unparsable.
+    `origin` is added; of more than `MOST_ENDS`, only those of long ones. Raises Truncated, Unparsable.
     """
     return _skip(window, position, [(True, layout, position)], depth_limit, ends, origin)
 
@@ -247,7 +249,7 @@ def _skip(window: Window, position: int, levels: _Levels, depth_limit: int, ends
             in_items, layout, start = levels[-1]
         depth = len(levels)
         position = (_item if in_items else _member)(window, position, layout, levels)
-        if len(levels) < depth and (len(ends) < MOST_ENDS or not levels):
+        if len(levels) < depth and (len(ends) < MOST_ENDS or position - start > LONG_VALUE):
             ends[origin + start] = origin + position
     return position
 
