@@ -75,7 +75,7 @@ TYPES = (
         + _RESOURCES
         + _nested("experiments", _many("experiment", "xnat:subjectAssessorData"))
         + _FIELDS,
-        attributes("ID", "project", "group", "src", "label"),
+        attributes("ID", "project", "group", "src", "initials", "label"),
     ),
     complex_type("abstractDemographicData", ""),
     complex_type(
