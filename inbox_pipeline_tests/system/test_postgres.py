@@ -32,6 +32,7 @@ from inbox_pipeline.services.scripts import ensure_default_script
 from inbox_pipeline.services.site import Site, init_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
+from inbox_pipeline.store.catalog.conditions import Comparison, Joined
 from inbox_pipeline.store.catalog.schema import identifier_digests, metadata
 from inbox_pipeline.store.catalog.views import Wanted
 from inbox_pipeline_tests.data_for_tests import session_folder
@@ -96,6 +97,10 @@ def test_the_archive_is_browsed(pg_site: Site, owner: Account) -> None:
         (Wanted({"label": ["*"], "project_id": ["p"], "xsi_type": ["xnat:MR%"]}), 2),
         (Wanted({"study_uid": ["*.2"]}, order=["-date", "label"]), 1),
         (Wanted(days=(dt.date(2020, 1, 3), dt.date(2020, 1, 3))), 1),
+        (Wanted(condition=Comparison("date", ">", dt.date(2020, 1, 2))), 1),
+        (Wanted(condition=Comparison("time", "<=", dt.time(23))), 2),
+        (Wanted(condition=Comparison("created_at", "<=", dt.date.max)), 2),
+        (Wanted(condition=Joined(False, (Comparison("label", "LIKE", "e1"), Comparison("label", "IS NULL")))), 1),
         (Wanted(days=(dt.date(2019, 1, 3), dt.date(2019, 1, 4))), 0),
     ):
         assert browse.list_sessions(site, owner, wanted).total == count

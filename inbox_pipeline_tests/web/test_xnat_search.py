@@ -75,6 +75,7 @@ MR, CT, ANY = "xnat:mrSessionData", "xnat:ctSessionData", "xnat:imagesessiondata
         (ANY, [("time", "IS NULL", "")], "AND", [E2]),
         (ANY, [("time", "IS NOT NULL", "")], "AND", [E1, E3]),
         (ANY, [("INSERT_DATE", "<", "2020-01-01")], "AND", []),
+        (ANY, [("INSERT_DATE", "<=", "9999-12-31"), ("INSERT_DATE", ">=", "0001-01-01")], "AND", [E1, E2, E3]),
         (ANY, [("INSERT_DATE", ">", "2020-01-01"), ("SUBJECT_LABEL", "=", "SUB9")], "AND", [E3]),
         (ANY, [("xnat:subjectData/label", "=", "SUB1")], "AND", [E1, E2]),
         (ANY, [("label", "LIKE", "M_1")], "AND", []),

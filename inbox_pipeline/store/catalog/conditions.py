@@ -82,7 +82,7 @@ def _escaped(pattern: str) -> str:
 def _on_day(column: ColumnElement[Any], sign: str, day: dt.date) -> ColumnElement[bool]:
     """Compare a moment with a day: all moments of that day are equal to it."""
     begin = dt.datetime.combine(day, dt.time(), dt.UTC)
-    after = begin + dt.timedelta(days=1)
+    after = begin + min(dt.timedelta(days=1), dt.datetime.max.replace(tzinfo=dt.UTC) - begin)
     within = sa.and_(column >= begin, column < after)
     return {
         "=": within,
