@@ -28,16 +28,17 @@ def test_xnatpy_reads_writes_and_switches(xnat: Any, url: str, site: Site, tmp_p
         assert session.get("/xapi/anonymize/default").text == DEFAULT_SITE_SCRIPT
         assert session.get(PROJECT, accepted_status=[204]).text == ""
         text = {"headers": {"Content-Type": "text/plain"}}
-        for options in (
-            {"data": SCRIPT.encode(), **text},
-            {"data": SCRIPT.encode()},
-            {"json": SCRIPT},
-            {"files": {"file": path.open("rb")}},
-            {"data": path.open("rb")},
-        ):
-            session.put(PROJECT, data="", **text)
-            session.put(PROJECT, **options)
-            assert session.get(PROJECT).text == SCRIPT, options
+        with path.open("rb") as sent, path.open("rb") as attached:
+            for options in (
+                {"data": SCRIPT.encode(), **text},
+                {"data": SCRIPT.encode()},
+                {"json": SCRIPT},
+                {"files": {"file": attached}},
+                {"data": sent},
+            ):
+                session.put(PROJECT, data="", **text)
+                session.put(PROJECT, **options)
+                assert session.get(PROJECT).text == SCRIPT, options
         session.put(SITE, data=SCRIPT.encode(), **text)
         assert session.get(SITE).text == SCRIPT
         assert session.get_json(f"{SITE}/enabled") is True
