@@ -6,7 +6,7 @@ elements are safe (`policy.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from inbox_pipeline.deid.action import Action
@@ -19,6 +19,8 @@ PrivateActions: TypeAlias = dict[tuple[str, int], Action]
 Creators: TypeAlias = tuple[tuple[int, str], ...]
 """The private creators of a group: the tags where they stand, and their names."""
 
+_NONE: Mapping[int, str] = {}
+
 
 class Blocks:
     """The private blocks of one level: whose elements they hold, and whether any of them stays."""
@@ -28,29 +30,36 @@ class Blocks:
     def __init__(self, actions: Actions, known: PrivateActions, creators: Creators = ()) -> None:
         self._actions = actions
         self._known = known
-        self._creators: dict[int, str] = dict(creators)
+        self._creators: dict[int, dict[int, str]] = {}
+        """By group, as a level may have very many of them."""
         self._used: set[int] = set()
+        for tag, name in creators:
+            self._create(tag, name)
+
+    def _create(self, tag: int, name: str) -> None:
+        self._creators.setdefault(tag >> 16, {})[tag] = name
 
     def creators_before(self, tag: int) -> Creators:
         """Return the creators seen so far that an element and what follows it may belong to."""
         group = tag >> 16
         if not group & 1:
             return ()
-        return tuple(item for item in self._creators.items() if item[0] >> 16 == group)
+        return tuple(self._creators.get(group, _NONE).items())
 
     def join(self, others: Blocks) -> None:
         """Take note of what has been seen of the level elsewhere."""
         if others._creators or others._used:
-            self._creators |= others._creators
+            for group, creators in others._creators.items():
+                self._creators.setdefault(group, {}).update(creators)
             self._used |= others._used
 
     def action(self, tag: int, value: Callable[[], bytes]) -> Action:
         """Return what is done to a private element; a creator waits until its block has been seen (`unused`)."""
         low = tag & 0xFFFF
         if 0x10 <= low <= 0xFF:
-            self._creators[tag] = decode(value(), b"")
+            self._create(tag, decode(value(), b""))
             return Action.KEEP
-        name = self._creators.get(tag & 0xFFFF0000 | low >> 8)
+        name = self._creators.get(tag >> 16, _NONE).get(tag & 0xFFFF0000 | low >> 8)
         if name is None:
             return Action.REMOVE
         place = name, tag & 0xFFFF00FF
@@ -66,9 +75,9 @@ class Blocks:
         if tag >> 16 & 1:
             low = tag & 0xFFFF
             if 0x10 <= low <= 0xFF:
-                self._creators[tag] = decode(value(), b"")
+                self._create(tag, decode(value(), b""))
             self._used.add(tag if low <= 0xFF else tag & 0xFFFF0000 | low >> 8)
 
     def unused(self) -> dict[int, None]:
         """Return the creators of which no element stays, to be left out."""
-        return dict.fromkeys(self._creators.keys() - self._used)
+        return dict.fromkeys(tag for creators in self._creators.values() for tag in creators if tag not in self._used)

@@ -23,6 +23,16 @@ class Segment(NamedTuple):
     pixel: bool = False
 
 
+class Held(NamedTuple):
+    """Bytes of the source that have been read already, and where they begin there."""
+
+    start: int
+    data: bytes
+
+
+NOTHING_HELD = Held(0, b"")
+
+
 class Digests(NamedTuple):
     """Hexadecimal digests of one pass, and the output's size in bytes. None are those that were not taken.
 
@@ -80,16 +90,16 @@ def _buffer() -> memoryview:
 
 
 class _Source:
-    """The source from its start to its end: `head` from memory, the rest through one buffer, all of it hashed."""
+    """The source from its start to its end: `head` and `held` from memory, the rest through one buffer, all hashed."""
 
-    def __init__(self, stream: BinaryIO, size: int, head: bytes) -> None:
+    def __init__(self, stream: BinaryIO, size: int, head: bytes, held: Held) -> None:
         self._stream = stream
         self._head = memoryview(head)
+        self._held_from, self._held = held.start, memoryview(held.data)
         self._buffer = _buffer()
-        self._position = len(head)
+        self._position, self._read_to = len(head), -1
         self.size = size
         self.sha256 = hashlib.sha256(head)
-        stream.seek(len(head))
 
     def copy(self, start: int, end: int, sink: Sink, pixel: bool) -> None:
         """Write the bytes from `start` to `end`; ranges outside the head must be asked for in ascending order."""
@@ -107,12 +117,23 @@ class _Source:
             self._next(position)
 
     def _next(self, end: int) -> memoryview:
+        within = self._position - self._held_from
+        if 0 <= within < len(self._held):
+            piece = self._held[within : within + end - self._position]
+        else:
+            piece = self._read(self._held_from if within < 0 and self._held_from < end else end)
+        self._position += len(piece)
+        self.sha256.update(piece)
+        return piece
+
+    def _read(self, end: int) -> memoryview:
+        if self._read_to != self._position:
+            self._stream.seek(self._position)
         part = self._buffer[: min(len(self._buffer), end - self._position)]
         count = self._stream.readinto(part)  # type: ignore[attr-defined]  # typeshed's BinaryIO lacks it
         if not count:
             raise Truncated(f"the stream ends at offset {self._position} of {self.size}")
-        self._position += count
-        self.sha256.update(part[:count])
+        self._read_to = self._position + count
         return part[:count]
 
 
@@ -123,14 +144,17 @@ def copy_segments(
     segments: Iterable[Segment],
     dest: BinaryIO,
     *,
+    held: Held = NOTHING_HELD,
     md5: bool = True,
     pixel: bool = True,
 ) -> Digests:
     """Write `segments` in order to `dest` and read all `size` bytes of `stream` once; `head` holds its first bytes.
 
-    Segments of the source must ascend. Raises Truncated if the stream turns out shorter than `size`.
+    What is `held` is not read again. Segments of the source must ascend.
+
+    Raises Truncated if the stream turns out shorter than `size`.
     """
-    source, sink = _Source(stream, size, head), Sink(dest, md5=md5, pixel=pixel)
+    source, sink = _Source(stream, size, head, held), Sink(dest, md5=md5, pixel=pixel)
     for segment in segments:
         if segment.data is not None:
             sink.write(segment.data, pixel=segment.pixel)

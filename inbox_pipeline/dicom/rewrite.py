@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from inbox_pipeline.dicom.changes import CHARSET, guarded
-from inbox_pipeline.dicom.digests import Digests, Segment, copy_segments
+from inbox_pipeline.dicom.digests import NOTHING_HELD, Digests, Held, Segment, copy_segments
 from inbox_pipeline.dicom.elements import PIXEL_TAGS, UNDEFINED, Layout, all_elements
 from inbox_pipeline.dicom.errors import NotWritable
 from inbox_pipeline.dicom.fast import FastRoad, is_ordinary, with_made
@@ -193,7 +193,8 @@ def rewrite(
     if done.syntax == DEFLATED:
         data_set, hidden_pixel = deflated([each for stretch in stretches for each in stretch.segments])
         segments = [Segment(data=frame), *data_set]
-    digests = copy_segments(source, opened.size, opened.head, segments, dest, md5=md5, pixel=pixel)
+    held = opened.looked_at
+    digests = copy_segments(source, opened.size, opened.head, segments, dest, held=held, md5=md5, pixel=pixel)
     digests = digests._replace(pixel_sha256=hidden_pixel or digests.pixel_sha256)
     return _result(digests, facts, done.syntax, opened.path_taken)
 
@@ -257,15 +258,19 @@ def edited(source: BinaryIO, edit: "Callable[[Dataset], object]", *, size: int |
         return dataset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Opened:
-    """A source that has been walked: its first bytes, its frame, and the road that its data set takes."""
+    """A source that has been walked: its first bytes, its frame, and the road that its data set takes.
+
+    `looked_at` are the pixel data if an editor has asked for them.
+    """
 
     size: int
     head: bytes
     preface: Preface
     road: FastRoad | FullRoad
     wanted: frozenset[int] | None
+    looked_at: Held = NOTHING_HELD
 
     @property
     def path_taken(self) -> str:
@@ -274,10 +279,11 @@ class _Opened:
 
     def pixels(self) -> bytes | None:
         """The value of the pixel data, None if it is long or there is none."""
-        roots = [find(self.road.stretches, tag) for tag in PIXEL_TAGS]
-        lengths = (each.elements[0].length for each in self.road.stretches if each.tags[0] in PIXEL_TAGS)
-        found = [root for root in roots if root is not None]
-        return found[0].value() if len(found) == 1 and max(lengths) <= _HELD_PIXELS else None
+        found = [each for each in self.road.stretches if each.tags[0] in PIXEL_TAGS]
+        if len(found) != 1 or found[0].elements[0].length > _HELD_PIXELS:
+            return None
+        self.looked_at = Held(found[0].elements[0].value, found[0].roots[0].value())
+        return self.looked_at.data
 
     def seen(self) -> Hashable | None:
         """What an editor sees of the file that wants some elements only; None if that cannot be compared."""

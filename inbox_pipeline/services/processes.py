@@ -1,4 +1,4 @@
-"""Processes that help another one: how they begin, and that they end with it.
+"""Processes that rewrite files, most of which help another one: how they begin, and that they end with it.
 
 Belongs here: what holds for every such process. Does not belong here: what they do (`folder_worker.py`), and those that
 are kept running (`supervise`).
@@ -7,16 +7,20 @@ are kept running (`supervise`).
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.context import ForkContext, SpawnContext
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _TASKS = Path("/proc/self/task")
+_RARELY = (10_000, 20, 20)
+"""New objects before the youngest are looked at, and how often these are before older ones are, too."""
 
 
 def helpers_context() -> ForkContext | SpawnContext:
@@ -30,6 +34,27 @@ def copies() -> bool:
     Only a process with one thread is copied: a copy of another has the locks that its other threads held.
     """
     return _TASKS.is_dir() and len(list(_TASKS.iterdir())) == 1
+
+
+def collect_rarely() -> tuple[int, int, int]:
+    """Have the collector of cycles look less often through what is kept; return how often it did.
+
+    What is remembered of headers is much, kept for long and in no cycles: looking through it again and again takes a
+    tenth of the time in which files are rewritten.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_RARELY)
+    return before
+
+
+@contextmanager
+def collecting_rarely() -> Iterator[None]:
+    """`collect_rarely` while files are rewritten, and no longer."""
+    before = collect_rarely()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def end_with_parent() -> None:
