@@ -18,7 +18,7 @@ from inbox_pipeline.deid.blocks import Blocks, Creators, PrivateActions
 from inbox_pipeline.deid.dates import capped_age, shifted
 from inbox_pipeline.deid.dummies import dummy_bytes, dummy_item
 from inbox_pipeline.deid.pieces import code_item, dummy_elements, in_layout, padded, same_layout, value_of
-from inbox_pipeline.deid.policy import METHOD_CODES, Actions, Policy
+from inbox_pipeline.deid.policy import METHOD, METHOD_CODES, Actions, Policy
 from inbox_pipeline.deid.pseudonyms import Patient, Pseudonyms
 from inbox_pipeline.deid.table import vr_of
 from inbox_pipeline.dicom.elements import KNOWN_VRS, UNDEFINED, Element, Layout
@@ -233,7 +233,7 @@ class _Pass:
         blocks = Blocks(self._actions, memory.private)
         tags = sorted(kept)
         treatments = [self._treatment(each, blocks, place, kept, _among(tags, each)) for each in stretches]
-        over = shares(stretches, {**blocks.unused(), **self._markers(stretches, treatments, layout)})
+        over = shares(stretches, {**blocks.unused(), **self._markers(stretches, treatments, kept, layout)})
         return [
             made
             for number, (stretch, treatment) in enumerate(zip(stretches, treatments, strict=True))
@@ -284,10 +284,13 @@ class _Pass:
         return changes
 
     def _markers(
-        self, stretches: Sequence[Stretch], treatments: Sequence[_Treatment], layout: Layout
+        self, stretches: Sequence[Stretch], treatments: Sequence[_Treatment], kept: Kept, layout: Layout
     ) -> dict[int, Treated]:
         """The elements that say what was done (PS3.15 section E.1.1, PS3.3 section C.12.1.1)."""
         made, added = self._memory.marks or self._marks(layout)
+        methods = find(stretches, METHOD) if METHOD in kept else None
+        if methods is not None:
+            made = {**made, METHOD: self._methods(methods.value(), layout)}
         present = [treatments[number].changes.get(METHOD_CODES) for number in numbers_of(stretches, (METHOD_CODES,))]
         codes = find(stretches, METHOD_CODES) if present else None
         if codes is None:
@@ -297,6 +300,13 @@ class _Pass:
         old = items_of(value, _inner_layout(codes, layout) if before is None else layout)
         items = [encoded_item(item.data, layout) for item in same_layout(old, layout)]
         return {**made, METHOD_CODES: encoded(METHOD_CODES, b"SQ", b"".join([*items, added]), layout)}
+
+    def _methods(self, before: bytes, layout: Layout) -> bytes:
+        """The methods of a script, or of blanking, and ours: one for each step of de-identification."""
+        charset = self._instance.charset
+        found = [value for value in decode(before, charset).split("\\") if value.strip()]
+        found += [value for value in self._policy.markers()[METHOD] if value not in found]
+        return encoded(METHOD, b"LO", padded(encode("\\".join(found), charset), b"LO"), layout)
 
     def _marks(self, layout: Layout) -> _Marks:
         made: dict[int, Treated] = {

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset, Sequence
 
 from inbox_pipeline.deid.cleaner import Cleaner, Instance
-from inbox_pipeline.deid.policy import METHOD_CODES, Policy
+from inbox_pipeline.deid.policy import METHOD, METHOD_CODES, Policy
 from inbox_pipeline.deid.pseudonyms import Patient
 from inbox_pipeline.dicom.elements import Layout
 from inbox_pipeline.dicom.errors import Unparsable
@@ -165,6 +165,16 @@ def test_markers_are_set_and_codes_appended() -> None:
         assert codes == [("1", "XNAT"), *((code.value, "DCM") for code in NEW_SITE.codes)]
         assert (got.PatientIdentityRemoved, got.LongitudinalTemporalInformationModified) == ("YES", "MODIFIED")
         assert "by hand" not in got.DeidentificationMethod
+
+
+def test_a_method_that_a_script_or_blanking_has_set_stays_before_ours() -> None:
+    ours = list(NEW_SITE.markers()[METHOD])
+    for before in ("by hand", ["Bücher", "by hand"], [ours[0], "by hand"]):
+        dataset = instance(SpecificCharacterSet="ISO_IR 100", DeidentificationMethod=before)
+        got = list(cleaned(dataset, NEW_SITE, {METHOD: None}).DeidentificationMethod)
+        expected = [before] if isinstance(before, str) else before
+        assert got == [*expected, *(each for each in ours if each not in expected)]
+    assert list(cleaned(instance(), NEW_SITE, {METHOD: None}).DeidentificationMethod) == ours
 
 
 @pytest.mark.parametrize(("age", "expected"), [("093Y", "090Y"), ("045Y", "045Y"), ("100M", "100M"), ("old", None)])

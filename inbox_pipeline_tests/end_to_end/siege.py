@@ -46,6 +46,7 @@ AIM_SECONDS = 20.0
 LOOK_SECONDS = 0.002
 SECONDS_PER_FILE = 0.04
 LEAST_WAITING = 4
+IDLE_SECONDS = 300.0
 END_SECONDS = 900.0
 PACKED_EVERY = 4
 OUTAGE_SECONDS = (1.0, 10.0)
@@ -208,10 +209,13 @@ class Siege:
 
     def _progress(self, seconds: float) -> None:
         """Wait until runs have worked for so long; more is asked for when little is left."""
+        worked = time.monotonic()
         while seconds > 0:
             self._keep_busy()
             time.sleep(0.1)
-            seconds -= 0.1 if self._running() else 0
+            if self._running():
+                seconds, worked = seconds - 0.1, time.monotonic()
+            assert time.monotonic() < worked + IDLE_SECONDS, "no run works"
 
     def _keep_busy(self) -> None:
         if self.unfinished() < LEAST_WAITING:
