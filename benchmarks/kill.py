@@ -1,6 +1,6 @@
 """Imports by a real `up` whose processes are killed again and again: nothing lost, nothing twice, nothing left behind.
 
-Usage: benchmarks/run kill [--kills N] [--seed S] [--sessions N] [--data FOLDER] [--outages N]
+Usage: benchmarks/run kill [--kills N] [--seed S] [--sessions N] [--data FOLDER] [--outages N] [--clerk]
 
 Each kill comes after a random 2 to 20 s of progress, every tenth one takes the whole tree. Sessions have 10 to 200
 files made from those of FOLDER, in projects whose sessions wait for review and in others; a third of them come in two
@@ -8,7 +8,8 @@ parts, the second of which joins what the first has made, a quarter in archive f
 not last, more are made. A file takes 0.04 s more than it would, so that little data gives work for long.
 
 With `--outages`, catalog and Dagster's storage are in a PostgreSQL server, which is stopped and started so many times
-besides. Where something does not hold, HOME and log are kept and their place is told.
+besides. With `--clerk`, somebody deletes, restores, relabels, moves and archives sessions over HTTP meanwhile, and the
+web process is killed as well. Where something does not hold, HOME and log are kept and their place is told.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sessions", type=int, default=40)
     parser.add_argument("--data", type=Path, help="a folder of real DICOM to make sessions from")
     parser.add_argument("--outages", type=int, default=0, help="so many times PostgreSQL is stopped and started")
+    parser.add_argument("--clerk", action="store_true", help="sessions are deleted and relabelled meanwhile")
     return parser.parse_args()
 
 
@@ -45,9 +47,9 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     made = Sessions(models_of(asked.data), random.Random(asked.seed), fewest=10, most=200)
     with _kept_if_wrong() as folder, running_postgres() if asked.outages else nullcontext() as postgres:
-        siege = Siege(folder, asked.seed, made, postgres=postgres)
+        siege = Siege(folder, asked.seed, made, postgres=postgres, with_clerk=asked.clerk)
         figures = besiege(siege, asked.kills, asked.sessions, asked.outages)
-    told = {name: getattr(asked, name) for name in ("kills", "outages", "seed")}
+    told = {name: getattr(asked, name) for name in ("kills", "outages", "clerk", "seed")}
     return {**told, "sessions": made.made, **figures, "seconds": round(time.monotonic() - began)}
 
 
@@ -66,6 +68,7 @@ def _kept_if_wrong() -> Iterator[Path]:
 if __name__ == "__main__":
     asked = arguments()
     result = measure(asked)
-    _result.write("kill-postgres" if asked.outages else "kill", result)
+    kind = "kill-postgres" if asked.outages else "kill-clerk" if asked.clerk else "kill"
+    _result.write(kind, result)
     if asked.kills >= 200:
         assert min(result["interrupted"].values()) > 0, "not every op and step was interrupted"

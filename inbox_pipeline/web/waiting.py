@@ -13,7 +13,6 @@ from sqlalchemy.engine import RowMapping
 from starlette.concurrency import run_in_threadpool
 
 from inbox_pipeline.errors import Rejected, Unavailable
-from inbox_pipeline.intake.prearchive import CONFLICTS
 from inbox_pipeline.intake.reasons import ending
 from inbox_pipeline.services import prearchive
 from inbox_pipeline.services.site import Site
@@ -21,6 +20,10 @@ from inbox_pipeline.services.site import Site
 WAIT_SECONDS = 600.0
 """XNAT's `sessionArchiveTimeoutInterval`."""
 POLL_SECONDS = 0.25
+FAULTS = frozenset(
+    ("commit_lost", "internal_error", "pixel_rules_broken", "script_broken", "storage_failed", "worker_died")
+)
+"""The endings that are the site's fault, and not of the session, of what was asked, or of somebody else's work."""
 
 
 async def wait_until_done(site: Site, request_id: int) -> None:
@@ -43,7 +46,7 @@ async def wait_until_done(site: Site, request_id: int) -> None:
 
 
 def not_done(row: RowMapping) -> Rejected:
-    """Return why a session is not as it was asked for: its own code, 409 for a conflict where XNAT answers 500."""
+    """Return why a session is not as it was asked for: its own code; where XNAT answers 500, 409 but for faults."""
     reason = ending(row["reason"])
-    status = HTTPStatus.CONFLICT if row["reason"] in CONFLICTS else HTTPStatus.INTERNAL_SERVER_ERROR
+    status = HTTPStatus.INTERNAL_SERVER_ERROR if row["reason"] in FAULTS else HTTPStatus.CONFLICT
     return Rejected(row["reason"], row["verdict"], reason.hint, {"status": int(status)})

@@ -17,6 +17,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,22 @@ import sqlalchemy as sa
 from pydicom import Dataset
 from sqlalchemy.engine import RowMapping
 
+from inbox_pipeline.intake.reasons import FROM_ARCHIVE
 from inbox_pipeline.services.site import open_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
-from inbox_pipeline.store.catalog import leases
-from inbox_pipeline.store.catalog.schema import instances, ledger, requests, session_locks
+from inbox_pipeline.store.catalog import leases, prearchive, relabelled
+from inbox_pipeline.store.catalog.schema import WITHDRAWN, instances, ledger, requests, session_locks, sessions
 from inbox_pipeline_tests.data_for_tests import ROOT, instance, save
+from inbox_pipeline_tests.end_to_end.clerk import Clerk
 from inbox_pipeline_tests.packing import KINDS, folder_packed
 from inbox_pipeline_tests.postgres_for_tests import Postgres
-from inbox_pipeline_tests.server_for_tests import FAULTS, Server, file_request
+from inbox_pipeline_tests.server_for_tests import FAULTS, Server, descendants, file_request
 from inbox_pipeline_tests.services.states import phase_of
 
 OPS = ("scan", "validate", "anonymize")
 STEPS = ("locked", "building", "intended", "exchanged", "away", "shown", "recorded", "put away")
-PROJECTS = {"AUTO": "4", "MANUAL": "0"}
+PROJECTS = {"AUTO": "4", "MANUAL": "0", "OTHER": "4"}
 LARGEST_MODEL = 1 << 16
 MODELS = 60
 AIM_SECONDS = 20.0
@@ -134,6 +137,7 @@ class Siege:
         progress: least and most seconds of progress before a kill.
         tree_every: every kill of that number takes everything at once.
         postgres: the server that has the catalog and Dagster's storage; None leaves them in SQLite.
+        with_clerk: whether somebody deletes, restores, relabels, moves and archives sessions meanwhile.
     """
 
     folder: Path
@@ -142,6 +146,7 @@ class Siege:
     progress: tuple[float, float] = (2.0, 20.0)
     tree_every: int = 10
     postgres: Postgres | None = None
+    with_clerk: bool = False
     interrupted: Counter[str] = field(default_factory=Counter)
     killed: Counter[str] = field(default_factory=Counter)
     aims: list[str] = field(default_factory=list)
@@ -160,6 +165,9 @@ class Siege:
         for project, code in PROJECTS.items():
             self.server.command("project", "create", project, "--if-missing")
             self.server.command("project", "set", project, "--prearchive-code", code)
+        self.clerk = Clerk(self.server, self.site, sorted(PROJECTS), random.Random(self.seed + 1))
+        if self.with_clerk:
+            self.clerk.start()
 
     def feed(self, sessions: int = 1) -> None:
         """Make sessions and ask for their import, cleanup on."""
@@ -186,6 +194,8 @@ class Siege:
             self._count("everything", running)
             self.server.ready = {}
             self.server.start()
+        elif self.with_clerk and number % self.tree_every == 1:
+            self._kill_web()
         elif aim in STEPS:
             self._arm(aim)
         else:
@@ -237,6 +247,14 @@ class Siege:
         time.sleep(0.05)
         self._count(step, [row for row in self._running() or running if not _lives(row)])
 
+    def _kill_web(self) -> None:
+        """Kill the web process, which deletes and restores, while it does so if it can be."""
+        assert self.server.process is not None
+        for pid in descendants(self.server.process.pid):
+            if b"inbox_pipeline.web" in _command(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.killed["the web process"] += 1
+
     def _shoot(self, phase: str) -> None:
         """Kill the worker of a run, if one gets there one that is in that phase."""
         while not any(self._kill(row) for row in self._until(phase)):
@@ -274,6 +292,7 @@ class Siege:
 
     def finish(self) -> None:
         """Let the work end in peace."""
+        self.clerk.stop()
         deadline = time.monotonic() + END_SECONDS
         while self.unfinished():
             assert time.monotonic() < deadline, f"{self.unfinished()} requests have not ended"
@@ -283,13 +302,17 @@ class Siege:
     def figures(self) -> dict[str, Any]:
         """Return what was found: all of it must be as `judge` says."""
         with self.site.catalog.read() as connection:
-            statuses = Counter(connection.execute(sa.select(requests.c.outcome)).scalars())
-            reasons = Counter(connection.execute(sa.select(requests.c.reason)).scalars())
-            rows = connection.execute(
-                sa.select(ledger, requests.c.source_path.label("folder")).join(requests)
-            ).mappings()
+            imports = requests.c.source.not_in((prearchive.SOURCE, relabelled.SOURCE))
+            outcomes = sa.select(requests.c.outcome, requests.c.reason).where(imports)
+            statuses, reasons = map(Counter, zip(*connection.execute(outcomes), strict=True))
+            folder = requests.c.source_path.label("folder")
+            rows = connection.execute(sa.select(ledger, folder).join(requests).where(imports)).mappings()
             files = list(rows)
-            held = connection.execute(sa.select(instances.c.session_id, instances.c.sop_key)).all()
+            others = connection.execute(sa.select(requests.c.source, requests.c.reason).where(~imports)).all()
+            of_session = sa.select(instances.c.session_id, instances.c.sop_key, sessions.c.state).join(sessions)
+            every = connection.execute(of_session).all()
+            held = [each[:2] for each in every if each.state != WITHDRAWN]
+            states = Counter(connection.execute(sa.select(sessions.c.state)).scalars())
             locks = len(connection.execute(sa.select(session_locks)).all())
             attempts = connection.execute(sa.select(sa.func.max(requests.c.attempt))).scalar_one()
         arrived = [row for row in files if row["disposition"] in ("archived", "prearchived")]
@@ -297,11 +320,14 @@ class Siege:
         return {
             "requests": dict(statuses),
             "reasons": dict(reasons),
+            "other_requests": {f"{source}: {reason}": n for (source, reason), n in sorted(Counter(others).items())},
+            "session_states": dict(states),
             "most_attempts": attempts,
             "sources": self.sessions.files,
             "ledger_rows": len(files),
             "dispositions": {f"{d}: {r}": n for (d, r), n in sorted(_by_reason(files).items())},
             "instances": len(held),
+            "deleted_without_an_instance": len([row for row in files if _is_deleted(row)]) - (len(every) - len(held)),
             "instances_twice": len(held) - len(set(held)),
             "arrived_without_an_instance": len(arrived) - len(held),
             "sources_left_or_gone_wrongly": _wrongly_there_or_gone(files),
@@ -310,12 +336,16 @@ class Siege:
             "left_in_staging": len(list(self.site.settings.staging_path.iterdir())),
             "locks_held": locks,
             "killed": dict(self.killed),
+            "clerk": dict(sorted(self.clerk.answers.items())),
+            "clerk_wrongly_answered": self.clerk.wrong,
             "interrupted": {name: self.interrupted[name] for name in (*OPS, *STEPS)},
             "interrupted_elsewhere": sum(n for name, n in self.interrupted.items() if name not in (*OPS, *STEPS)),
         }
 
 
 ENDED = ("Completed", "Failed")
+SETTLED = {"ARCHIVED", "READY", "CONFLICT", WITHDRAWN}
+"""The states in which sessions may be when all work has ended."""
 
 
 def _lives(row: RowMapping) -> bool:
@@ -351,8 +381,19 @@ def _is_there(row: RowMapping) -> bool:
 
 
 def _may_go(row: RowMapping) -> bool:
-    """Return whether a source must be gone by now: archived, or a duplicate of what is."""
-    return row["disposition"] in ("archived", "duplicate")
+    """Return whether a source must be gone by now: archived, or a duplicate of what is, also if that is deleted."""
+    return row["disposition"] in ("archived", "duplicate") or _is_deleted(row)
+
+
+def _is_deleted(row: RowMapping) -> bool:
+    return bool(row["reason"] == FROM_ARCHIVE)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def judge(figures: dict[str, Any]) -> None:
@@ -361,12 +402,14 @@ def judge(figures: dict[str, Any]) -> None:
     wrong = (
         "instances_twice",
         "arrived_without_an_instance",
+        "deleted_without_an_instance",
         "sources_left_or_gone_wrongly",
         "left_in_staging",
         "locks_held",
     )
     assert {name: figures[name] for name in wrong} == dict.fromkeys(wrong, 0), json.dumps(figures, indent=2)
-    assert figures["differences"] == [], json.dumps(figures, indent=2)
+    assert figures["differences"] == figures["clerk_wrongly_answered"] == [], json.dumps(figures, indent=2)
+    assert set(figures["session_states"]) <= SETTLED, json.dumps(figures, indent=2)
     assert figures["ledger_rows"] == figures["sources"], json.dumps(figures, indent=2)
 
 
@@ -375,15 +418,15 @@ def besiege(siege: Siege, kills: int, sessions: int, outages: int = 0) -> dict[s
 
     Between the kills, at equal distances, the database server is stopped and started `outages` times.
     """
-    try:
+    with ExitStack() as stack:
+        stack.callback(siege.server.stop)
+        stack.callback(siege.clerk.stop)
         siege.feed(sessions)
         for number in range(kills):
             siege.strike(number)
             if number * outages // kills < (number + 1) * outages // kills:
                 siege.outage()
         siege.finish()
-    finally:
-        siege.server.stop()
     figures = siege.figures()
     judge(figures)
     return figures
