@@ -12,12 +12,24 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
+def of_this_commit(name: str) -> dict[str, Any]:
+    """Return the result that was written of this commit; empty if there is none."""
+    path = RESULTS / f"{name}.json"
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return result if result.get("commit") == _commit() else {}
+
+
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
 def write(name: str, figures: dict[str, Any]) -> None:
     """Print the figures and write `results/NAME.json`."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     result = {
         "name": name,
-        "commit": commit.stdout.strip(),
+        "commit": _commit(),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()},
         "load": [round(value, 2) for value in os.getloadavg()],
         **figures,

@@ -3,10 +3,10 @@
 Usage: benchmarks/run anonymize [--sets ct-like,...] [--tools ours,cp,...] [--rounds 7] [--data DIR] [--scale F]
                                 [--peers VENV]
 
-DIR holds a folder for each set; without it, sets of the same shape are made (`_sets.py`) at `--scale`. VENV is a
-virtual environment with the other tools (`pip install dicognito==0.19.0 dicom-anonymizer==2.1.0 dcm-anonymizer==0.5.0
-deid==0.4.13 dcmanon==0.3.1`), kept apart from this project's; DCMTK's dcmodify is used where it is on the path. What
-is not there is not measured, and said so.
+DIR holds a folder for each set; without it, sets of the same shape are made (`_sets.py`) at `--scale`. Sets that were
+measured before of the same commit stay in the result. VENV is a virtual environment with the other tools (`pip install
+dicognito==0.19.0 dicom-anonymizer==2.1.0 dcm-anonymizer==0.5.0 deid==0.4.13 dcmanon==0.3.1`), kept apart from this
+project's; DCMTK's dcmodify is used where it is on the path. What is not there is not measured, and said so.
 
 Every tool takes its turn in every round, with one process and with two. CPU is that of the whole tree of processes
 (wait4), memory the largest process's; both from the kernel. A tool's start is a run on one small file just before,
@@ -330,9 +330,16 @@ def available(tools: Sequence[str], peers: Path | None) -> list[str]:
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Measure all sets."""
+    """Measure all sets; after each of them write the result, with sets that were measured before of this commit."""
     tools = available(given.tools, given.peers)
-    sets = {}
+    missing = [tool for tool in TOOLS if tool not in tools]
+    asked = {
+        "rounds": given.rounds,
+        "scale": None if given.data else given.scale,
+        "scratch": given.scratch and filesystem_of(given.scratch),
+        "not_measured": missing,
+    }
+    sets: dict[str, Any] = _result.of_this_commit("anonymize").get("sets", {})
     with tempfile.TemporaryDirectory(dir=given.scratch) as name:
         folder = Path(name)
         data = given.data or folder / "data"
@@ -345,10 +352,14 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
             work.mkdir()
             place = Place(data.resolve() / each, work, folder / "secret.key", given.peers)
             load = round(os.getloadavg()[0], 2)
-            sets[each] = {"load_before": load, **measure_set(place, tools, given.rounds)}
-    missing = [tool for tool in given.tools if tool not in tools]
-    made_at = None if given.data else given.scale
-    return {"rounds": given.rounds, "scale": made_at, "not_measured": missing, "sets": sets, "verdicts": verdicts(sets)}
+            sets[each] = {**asked, "load_before": load, **measure_set(place, tools, given.rounds)}
+            _result.write("anonymize", {"sets": sets, "verdicts": verdicts(sets)})
+    return sets
+
+
+def filesystem_of(folder: Path) -> str:
+    """The kind of file system that a folder is on."""
+    return subprocess.run(["stat", "-fc", "%T", folder], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def whole(sets: dict[str, Any]) -> bool:
@@ -377,9 +388,9 @@ def options() -> argparse.Namespace:
 
 if __name__ == "__main__":
     measured = measure(options())
-    _result.write("anonymize", measured)
-    print(table(measured["sets"]))
-    for sentence, verdict in measured["verdicts"].items():
+    print(table(measured))
+    said = verdicts(measured)
+    for sentence, verdict in said.items():
         print("reached" if verdict["is"] else "MISSED ", sentence, verdict)
-    assert whole(measured["sets"])
-    assert all(verdict["is"] for verdict in measured["verdicts"].values())
+    assert whole(measured)
+    assert all(verdict["is"] for verdict in said.values())

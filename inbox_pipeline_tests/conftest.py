@@ -32,8 +32,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return what `-n auto` means: two per processor, as tests of real servers wait most of the time."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Return what `-n auto` means: on few processors two each, as tests of real servers wait most of the time."""
+    processors = len(os.sched_getaffinity(0))
+    return max(processors, min(2 * processors, 8))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -112,12 +112,10 @@ class Clerk:
         return client.delete(address, params={"removeFiles": "true"}).status_code
 
     def _restore(self, _client: httpx.Client) -> int:
-        project = self._chance.choice(self._projects)
-        deleted = list_deleted(self._site, project)
+        deleted = [(each, str(row["id"])) for each in self._projects for row in list_deleted(self._site, each)]
         if not deleted:
             return 404
-        number = str(self._chance.choice(deleted)["id"])
-        done = self._server.command("trash", "restore", project, number, check=False)
+        done = self._server.command("trash", "restore", *self._chance.choice(deleted), check=False)
         return 200 if done.returncode == 0 else 409 if "error:" in done.stderr else 500
 
     def _relabel(self, client: httpx.Client) -> int:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pydicom
 import sqlalchemy as sa
 from pydicom import Dataset
@@ -32,7 +33,7 @@ from inbox_pipeline.services.site import open_site
 from inbox_pipeline.services.verify import verify
 from inbox_pipeline.settings import read_settings
 from inbox_pipeline.store.catalog import leases, prearchive, relabelled
-from inbox_pipeline.store.catalog.schema import WITHDRAWN, instances, ledger, requests, session_locks, sessions
+from inbox_pipeline.store.catalog.schema import DELETED, WITHDRAWN, instances, ledger, requests, session_locks, sessions
 from inbox_pipeline_tests.data_for_tests import ROOT, instance, save
 from inbox_pipeline_tests.end_to_end.clerk import Clerk
 from inbox_pipeline_tests.packing import KINDS, folder_packed
@@ -248,12 +249,23 @@ class Siege:
         self._count(step, [row for row in self._running() or running if not _lives(row)])
 
     def _kill_web(self) -> None:
-        """Kill the web process, which deletes and restores, while it does so if it can be."""
+        """Kill the web process, which deletes sessions and scans, and wait for the next one."""
         assert self.server.process is not None
         for pid in descendants(self.server.process.pid):
             if b"inbox_pipeline.web" in _command(pid):
                 os.kill(pid, signal.SIGKILL)
         self.killed["the web process"] += 1
+        deadline = time.monotonic() + IDLE_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, "the web process has not been started again"
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            with self.server.client() as client:
+                return client.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
 
     def _shoot(self, phase: str) -> None:
         """Kill the worker of a run, if one gets there one that is in that phase."""
@@ -344,7 +356,7 @@ class Siege:
 
 
 ENDED = ("Completed", "Failed")
-SETTLED = {"ARCHIVED", "READY", "CONFLICT", WITHDRAWN}
+SETTLED = {"ARCHIVED", "READY", "CONFLICT", WITHDRAWN, DELETED}
 """The states in which sessions may be when all work has ended."""
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.services
 OTHER_PREFIXES = ("/REST/", "/data/archive/")
 PHASES = {"admin": "examples,coverage,fuzzing", "member": "examples,fuzzing"}
 """The edges of each parameter (`coverage`) are the same whoever asks."""
-EXAMPLES = {"own": "15", "xnat": "5"}
+EXAMPLES = {"own": "8", "xnat": "3"}
 
 
 @pytest.fixture(scope="module")
