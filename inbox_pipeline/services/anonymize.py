@@ -30,7 +30,7 @@ from inbox_pipeline.services.linking import link
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.new_labels import keep_digests
 from inbox_pipeline.services.policies import PIXEL_RULES_NAME, PolicyChoice, pixel_rules, pseudonyms_of
-from inbox_pipeline.services.processes import collecting_rarely
+from inbox_pipeline.services.processes import rewriting_many
 from inbox_pipeline.services.profile import Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLE_NAMES, ROLES, Bearer, Replacements, Uids
@@ -82,7 +82,7 @@ def anonymize(site: Site, lease: Lease, staging: Staging, care: Care, check: Cal
     profile = Profile(choice, pseudonyms, _pixel_rules(site))
     bare = request["prevent_anon"]
     recipes = {plan["number"]: recipe_for(site, plan, profile, bare=bare) for plan in plans}
-    with open_folder(request["source_path"]) as folder, collecting_rarely():
+    with open_folder(request["source_path"]) as folder, rewriting_many():
         rewriter = rewriter_for(site, request, folder, recipes)
         worker = _Worker(site, lease, staging, rewriter, recipes, linking=_keeps_links(site, request["project_id"]))
         for row in folder.in_order(rows):

@@ -49,7 +49,7 @@ from inbox_pipeline.services.folder_worker import (
 )
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
-from inbox_pipeline.services.processes import collecting_rarely, helpers_context
+from inbox_pipeline.services.processes import helpers_context, rewriting_many
 from inbox_pipeline.services.replacements import ROLES
 from inbox_pipeline.services.rewriting import Source
 from inbox_pipeline.store.secret import Secret
@@ -138,7 +138,7 @@ def anonymize_folder(order: Order, progress: Callable[[int, int], None] = lambda
     asked = _asked(order)
     grouping = Secret(token_bytes(32))
     headers = Headers()
-    with collecting_rarely():
+    with rewriting_many():
         found, sessions, stop = _plan(order, asked, grouping, headers)
         share = _share(order, found, sessions, grouping, follows)
         _forget_plan(found)

@@ -18,7 +18,7 @@ from inbox_pipeline.script import compile_script
 from inbox_pipeline.services.examine import open_folder
 from inbox_pipeline.services.maps import Pairs
 from inbox_pipeline.services.policies import PolicyChoice
-from inbox_pipeline.services.processes import collect_rarely, end_with_parent
+from inbox_pipeline.services.processes import collect_rarely, end_with_parent, keep_freed_memory
 from inbox_pipeline.services.profile import NO_RULES, Profile
 from inbox_pipeline.services.recipe import CodedScript, Recipe, shortened
 from inbox_pipeline.services.replacements import ROLES, Bearer, Replacements
@@ -191,6 +191,7 @@ def start(share: Share) -> None:
     global _worker  # noqa: PLW0603 - a process of a pool has nowhere else to keep what it was given
     end_with_parent()
     collect_rarely()
+    keep_freed_memory()
     _worker = FolderWorker(share, Headers())
 
 
